@@ -1,0 +1,82 @@
+//  cplatform.h — what Swift cannot say: system headers, macros, intrinsics.
+//
+//  Inline functions only where the body is one instruction or one macro; the rest is Swift.
+#pragma once
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <malloc.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#endif
+
+static inline int cp_errno(void) { return errno; }
+
+/// Asks for the cache line at `p`.
+static inline void cp_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/// A cheap, steady tick counter; its rate is measured against the monotonic clock at run time.
+static inline uint64_t cp_ticks(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t t;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+    return t;
+#else
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+#endif
+}
+
+/// Bits 0...6 say which of bytes 1...7 of the bucket at `b` equal `tag` and are present
+/// according to byte 0.
+static inline uint32_t cp_match7(const void *b, uint8_t tag) {
+    uint64_t word;
+    memcpy(&word, b, 8);
+#if defined(__x86_64__)
+    typedef long long words __attribute__((vector_size(16)));
+    typedef char bytes __attribute__((vector_size(16)));
+    words q = {(long long)word, 0};
+    bytes x = (bytes)q, t = (bytes){0} + (char)tag;
+    uint32_t m = (uint32_t)__builtin_ia32_pmovmskb128((bytes)(x == t));
+    return (m >> 1) & (uint32_t)(word & 0x7f);
+#else
+    uint64_t x = word ^ (0x0101010101010101u * tag);
+    // Exact zero-byte test: no borrow crosses a byte.
+    uint64_t zero = ~(((x & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu) | x | 0x7f7f7f7f7f7f7f7fu);
+    uint32_t m = (uint32_t)(((zero >> 7) * 0x0102040810204080u) >> 56);
+    return (m >> 1) & (uint32_t)(word & 0x7f);
+#endif
+}
+
+/// Bytes that the block at `p` occupies, for exact accounting.
+static inline size_t cp_usable_size(void *p) {
+#ifdef __linux__
+    return malloc_usable_size(p);
+#else
+    return 0;
+#endif
+}

@@ -1,0 +1,233 @@
+//  Reply.swift — appends wire format to the output.  U
+//
+//  Counts come first: know n, then write. Where n is known only afterwards, `open` and `close`
+//  shift the body by the header's width. RESP2 and RESP3 differ by one predictable branch here and
+//  nowhere else.
+//
+//  ## Safety
+//  - S1: `withSpace(n)` hands out n writable bytes; every body writes at most that many.
+
+/// The protocol a client speaks.
+enum RESPVersion: UInt8, Sendable, CaseIterable {
+    case resp2 = 2
+    case resp3 = 3
+}
+
+struct Reply: ~Copyable {
+    var out: ByteBuffer
+    var version = RESPVersion.resp2
+
+    init(capacity: Int = 0) { out = ByteBuffer(capacity: capacity) }
+
+    // MARK: - Scalars
+
+    @inline(__always) mutating func ok() { out.append("+OK\r\n") }
+
+    /// `+text`
+    mutating func simple(_ text: StaticString) {
+        out.append(UInt8(ascii: "+"))
+        out.append(text)
+        out.append("\r\n")
+    }
+
+    /// `-text`; line breaks in `text` become spaces so that it cannot forge a second reply.
+    mutating func error(_ text: String) {
+        out.append(UInt8(ascii: "-"))
+        for byte in text.utf8 {
+            out.append(byte == 13 || byte == 10 ? UInt8(ascii: " ") : byte)
+        }
+        out.append("\r\n")
+    }
+
+    @inline(__always) mutating func null() {
+        if version == .resp3 { out.append("_\r\n") } else { out.append("$-1\r\n") }
+    }
+
+    mutating func nullArray() {
+        if version == .resp3 { out.append("_\r\n") } else { out.append("*-1\r\n") }
+    }
+
+    @inline(__always) mutating func integer(_ value: Int64) {
+        header(UInt8(ascii: ":"), Int(value))
+    }
+
+    /// `#t` or `#f`; in RESP2 the integers 1 and 0.
+    mutating func bool(_ value: Bool) {
+        if version == .resp3 {
+            out.append(value ? "#t\r\n" : "#f\r\n")
+        } else {
+            integer(value ? 1 : 0)
+        }
+    }
+
+    /// A float in its shortest form; in RESP2 a bulk string.
+    mutating func double(_ value: Double) {
+        let text = Numbers.text(of: value)
+        if version == .resp3 {
+            out.append(UInt8(ascii: ","))
+            out.append(text)
+            out.append("\r\n")
+        } else {
+            bulk(text)
+        }
+    }
+
+    // MARK: - Strings
+
+    @inline(__always) mutating func bulk(_ bytes: Bytes) {
+        let n = bytes.count
+        unsafe out.withSpace(n &+ 26) { p in  // S1: '$', 20 digits, two line ends.
+            var i: Int
+            if n < 10 {
+                // "$n\r\n" as one word.
+                unsafe UnsafeMutableRawPointer(p).storeBytes(
+                    of: (0x0A0D_3024 &+ UInt32(truncatingIfNeeded: n) &<< 8).littleEndian,
+                    as: UInt32.self)
+                i = 4
+            } else {
+                unsafe p[0] = UInt8(ascii: "$")
+                i = unsafe 1 &+ Digits.put(n, p + 1)
+                unsafe p[i] = 13
+                unsafe p[i &+ 1] = 10
+                i &+= 2
+            }
+            unsafe bytes.copy(to: UnsafeMutableRawPointer(p + i))
+            i &+= n
+            unsafe p[i] = 13
+            unsafe p[i &+ 1] = 10
+            return i &+ 2
+        }
+    }
+
+    /// For cold paths.
+    mutating func bulk(_ text: String) {
+        let bytes = Array(text.utf8)
+        bulk(bytes.span)
+    }
+
+    /// For cold paths.
+    mutating func bulk(_ bytes: [UInt8]) { bulk(bytes.span) }
+
+    /// The decimal form of `value` as a bulk string.
+    @inline(never) mutating func integerBulk(_ value: Int64) {
+        unsafe out.withSpace(32) { p in  // S1: "$20\r\n" + 20 digits + CRLF is 27.
+            let n = Digits.count(Int(value))
+            unsafe p[0] = UInt8(ascii: "$")
+            var i = unsafe 1 &+ Digits.put(n, p + 1)
+            unsafe p[i] = 13
+            unsafe p[i &+ 1] = 10
+            i &+= 2
+            i &+= unsafe Digits.put(Int(value), p + i)
+            unsafe p[i] = 13
+            unsafe p[i &+ 1] = 10
+            return i &+ 2
+        }
+    }
+
+    /// Text for people; in RESP2 a bulk string.
+    mutating func verbatim(_ text: String) {
+        guard version == .resp3 else { return bulk(text) }
+        header(UInt8(ascii: "="), text.utf8.count + 4)
+        out.append("txt:")
+        out.append(text)
+        out.append("\r\n")
+    }
+
+    // MARK: - Aggregates
+
+    @inline(__always) mutating func array(_ n: Int) { header(UInt8(ascii: "*"), n) }
+
+    /// `n` pairs; in RESP2 an array of 2n.
+    @inline(__always) mutating func map(_ n: Int) {
+        if version == .resp3 {
+            header(UInt8(ascii: "%"), n)
+        } else {
+            header(UInt8(ascii: "*"), n &* 2)
+        }
+    }
+
+    /// `n` distinct elements; in RESP2 an array.
+    mutating func set(_ n: Int) {
+        header(version == .resp3 ? UInt8(ascii: "~") : UInt8(ascii: "*"), n)
+    }
+
+    /// Out-of-band data; in RESP2 an array.
+    mutating func push(_ n: Int) {
+        header(version == .resp3 ? UInt8(ascii: ">") : UInt8(ascii: "*"), n)
+    }
+
+    /// Starts an aggregate whose size is not known yet.
+    func open() -> Int { out.count }
+
+    /// Ends an array that `open` started, once its `count` is known.
+    mutating func close(array mark: Int, count: Int) { close(mark, UInt8(ascii: "*"), count) }
+
+    /// Ends a map of `count` pairs that `open` started.
+    mutating func close(map mark: Int, count: Int) {
+        if version == .resp3 {
+            close(mark, UInt8(ascii: "%"), count)
+        } else {
+            close(mark, UInt8(ascii: "*"), count * 2)
+        }
+    }
+
+    private mutating func close(_ mark: Int, _ kind: UInt8, _ n: Int) {
+        var head: [UInt8] = [kind]
+        head.append(contentsOf: String(n).utf8)
+        head.append(13)
+        head.append(10)
+        out.insert(head.span, at: mark)
+    }
+
+    @inline(__always) private mutating func header(_ kind: UInt8, _ n: Int) {
+        unsafe out.withSpace(24) { p in  // S1: kind, sign and 19 digits, line end.
+            unsafe p[0] = kind
+            let i = unsafe 1 &+ Digits.put(n, p + 1)
+            unsafe p[i] = 13
+            unsafe p[i &+ 1] = 10
+            return i &+ 2
+        }
+    }
+}
+
+/// Decimal digits of integers.
+enum Digits {
+    /// Characters of `value` in decimal, sign included: 1 to 20.
+    static func count(_ value: Int) -> Int {
+        var n = value < 0 ? 2 : 1
+        var rest = value.magnitude
+        while rest >= 10 {
+            n &+= 1
+            rest /= 10
+        }
+        return n
+    }
+
+    /// Writes decimal at `p`, which has room for 20 bytes, and returns the length.
+    @inline(__always) @unsafe static func put(_ v: Int, _ p: UnsafeMutablePointer<UInt8>) -> Int {
+        if UInt(bitPattern: v) < 10 {
+            unsafe p[0] = UInt8(truncatingIfNeeded: v) &+ 48
+            return 1
+        }
+        if UInt(bitPattern: v) < 100 {
+            unsafe p[0] = UInt8(truncatingIfNeeded: v / 10) &+ 48
+            unsafe p[1] = UInt8(truncatingIfNeeded: v % 10) &+ 48
+            return 2
+        }
+        return unsafe long(v, p)
+    }
+
+    @inline(never) @unsafe private static func long(
+        _ v: Int, _ p: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        let n = count(v)
+        var rest = v.magnitude, i = n
+        repeat {
+            i &-= 1
+            unsafe p[i] = UInt8(truncatingIfNeeded: rest % 10) &+ 48
+            rest /= 10
+        } while rest != 0
+        if v < 0 { unsafe p[0] = UInt8(ascii: "-") }
+        return n
+    }
+}
