@@ -1,0 +1,333 @@
+//  Database.swift — the keys of one logical database, their memory and their deadlines.
+//
+//  A database owns its heap, so dropping one returns whole mappings instead of freeing keys one by
+//  one, and a flushed database can be handed to another thread as a value.
+//
+//  Whatever gives a record a deadline goes through `schedule`, so that the wheel knows it.
+
+/// A string value as it is stored; borrowed from the database.
+struct StringView: ~Escapable {
+    enum Form { case bytes, integer }
+
+    /// The value's bytes; meaningless when `form` is `.integer`.
+    let bytes: Bytes
+    let number: Int64
+    let form: Form
+
+    @_lifetime(copy bytes)
+    @inline(__always) init(_ bytes: Bytes, number: Int64, form: Form) {
+        self.bytes = bytes
+        self.number = number
+        self.form = form
+    }
+
+    /// Length in bytes of the value's text.
+    var count: Int { form == .integer ? Digits.count(Int(number)) : bytes.count }
+
+    /// The value as a signed 64-bit integer, if it is one.
+    @inline(__always) var integer: Int64? {
+        form == .integer ? number : Numbers.integer(bytes)
+    }
+
+    /// An owned copy of the value's text.
+    var array: [UInt8] { form == .integer ? Array(String(number).utf8) : bytes.array }
+}
+
+/// What a write does with a key's deadline.
+enum Expiry: Equatable {
+    case none
+    case keep
+    /// Unix time in milliseconds.
+    case at(Int64)
+}
+
+struct Database: ~Copyable {
+    private(set) var table: HashTable
+    var heap = SlabAllocator()
+    private var wheel: TimingWheel
+    /// The wheel before a rebuild; it runs on until every volatile key was filed in the new one.
+    private var retiredWheel: TimingWheel?
+    private var rebuildCursor: UInt64 = 0
+    /// Keys with a deadline.
+    private(set) var volatileCount = 0
+    private let seed: HashSeed
+
+    init(seed: HashSeed, now: Int64) {
+        self.seed = seed
+        table = HashTable(seed: seed)
+        wheel = TimingWheel(now: now)
+    }
+
+    deinit {
+        // Only large records have memory of their own.
+        guard heap.largeCount > 0 else { return }
+        table.forEach { record in if record.isLarge { record.freeDetached() } }
+    }
+
+    var count: Int { table.count }
+    /// Bytes of records, child buckets, deadlines and the table itself.
+    var usedBytes: Int { heap.usedBytes + table.tableBytes }
+
+    // MARK: - Looking up
+
+    @inline(__always) mutating func find(_ key: borrowing Key) -> HashTable.Place? {
+        table.find(key, &heap)
+    }
+
+    @inline(__always) func prefetchBucket(_ hash: UInt64) { table.prefetchBucket(hash) }
+    @inline(__always) func prefetchRecord(_ hash: UInt64) { table.prefetchRecord(hash) }
+
+    // MARK: - Writing
+
+    /// Replaces whatever is at `place` by a string; decimal integers are stored as such.
+    @inline(__always) mutating func setString(
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry
+    ) {
+        // '-' or a digit, and no longer than Int64.min.
+        if value.count <= 20, value.count > 0, value[0] &- 45 < 13,
+            let number = Numbers.integer(value)
+        {
+            return setInteger(key, at: place, number, expiry)
+        }
+        room(key, at: place, .string, value.count, expiry).replace(value)
+    }
+
+    /// Replaces whatever is at `place` by an integer.
+    @inline(__always) mutating func setInteger(
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Int64, _ expiry: Expiry
+    ) {
+        let record = room(key, at: place, .integer, 8, expiry)
+        record.setValueCount(8)
+        record.integer = value
+    }
+
+    /// A record of `kind` with room for `n` bytes, at `place` if it fits there.
+    @inline(__always) private mutating func room(
+        _ key: borrowing Key, at place: HashTable.Place?, _ kind: Kind, _ n: Int,
+        _ expiry: Expiry
+    ) -> Record {
+        guard let place else { return insert(key, kind, n, expiry) }
+        let old = place.record
+        guard old.fits(n) else { return exchange(key, place, kind, n, expiry) }
+        switch expiry {
+        case .none:
+            if old.hasDeadline { return exchange(key, place, kind, n, expiry) }
+        case .keep:
+            break
+        case .at(let deadline):
+            guard old.hasDeadline else { return exchange(key, place, kind, n, expiry) }
+            move(old, to: deadline, key.hash)
+        }
+        old.setKind(kind)
+        return old
+    }
+
+    @inline(never) private mutating func exchange(
+        _ key: borrowing Key, _ place: HashTable.Place, _ kind: Kind, _ n: Int, _ expiry: Expiry
+    ) -> Record {
+        let old = place.record
+        let deadline: Int64? =
+            switch expiry {
+            case .none: nil
+            case .keep: old.hasDeadline ? old.deadline : nil
+            case .at(let time): time
+            }
+        noteChange(from: old.hasDeadline ? old.deadline : nil, to: deadline, key.hash)
+        let record = Record.make(
+            &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
+        record.touch(old.accessClock)
+        old.free(&heap)
+        place.record = record
+        return record
+    }
+
+    @inline(never) private mutating func insert(
+        _ key: borrowing Key, _ kind: Kind, _ n: Int, _ expiry: Expiry
+    ) -> Record {
+        var deadline: Int64?
+        if case .at(let time) = expiry { deadline = time }
+        let record = Record.make(
+            &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
+        table.insert(record, hash: key.hash, &heap)
+        noteChange(from: nil, to: deadline, key.hash)
+        return record
+    }
+
+    /// The string at `place` with `count` bytes, new ones zero; the encoding becomes raw.
+    ///
+    /// Large values get spare room as they grow, so that appending is linear in the end.
+    mutating func resizeString(
+        _ key: borrowing Key, at place: HashTable.Place, to count: Int
+    ) -> HashTable.Place {
+        let old = place.record
+        if old.kind == .string, old.fits(count) {
+            old.extend(to: count)
+            old.setKind(.string, isModified: true)
+            return place
+        }
+        // As Redis: twice the length, at most one megabyte more.
+        let spare = count > old.valueCount ? min(count, 1 << 20) : 0
+        let deadline: Int64? = old.hasDeadline ? old.deadline : nil
+        let record: Record
+        if old.kind == .integer {
+            let text = Array(String(old.integer).utf8)
+            record = Record.make(
+                &heap, .string, key: key.bytes, valueCount: text.count, deadline: deadline)
+            record.replace(text.span)
+            record.touch(old.accessClock)
+            old.free(&heap)
+            place.record = record
+            return resizeString(key, at: place, to: count)
+        }
+        record = old.copied(
+            &heap, key: key.bytes, valueCount: count, spare: spare, deadline: deadline)
+        record.setKind(.string, isModified: true)
+        old.free(&heap)
+        place.record = record
+        return place
+    }
+
+    /// Puts a copy of `source`, which may belong to another database, under `key`.
+    ///
+    /// The key must not exist here.
+    mutating func insertCopy(
+        of source: Record, _ key: borrowing Key, deadline: Int64?
+    ) {
+        let record = source.copied(
+            &heap, key: key.bytes, valueCount: source.valueCount, deadline: deadline)
+        table.insert(record, hash: key.hash, &heap)
+        noteChange(from: nil, to: deadline, key.hash)
+    }
+
+    @inline(__always) mutating func remove(_ place: HashTable.Place, hash: UInt64) {
+        let record = table.remove(place, hash: hash, &heap)
+        if record.hasDeadline { volatileCount &-= 1 }
+        record.free(&heap)
+    }
+
+    // MARK: - Deadlines
+
+    /// Gives the key a deadline, or takes it away.
+    mutating func setDeadline(
+        _ key: borrowing Key, at place: HashTable.Place, _ deadline: Int64?
+    ) {
+        let old = place.record
+        if old.hasDeadline, let deadline { return move(old, to: deadline, key.hash) }
+        if !old.hasDeadline, deadline == nil { return }
+        noteChange(from: old.hasDeadline ? old.deadline : nil, to: deadline, key.hash)
+        let record = old.copied(
+            &heap, key: key.bytes, valueCount: old.valueCount, deadline: deadline)
+        old.free(&heap)
+        place.record = record
+    }
+
+    @inline(__always) private mutating func move(
+        _ record: Record, to deadline: Int64, _ hash: UInt64
+    ) {
+        let old = record.deadline
+        record.deadline = deadline
+        // A later deadline is noticed when the earlier one comes up.
+        if deadline < old { schedule(hash, deadline) }
+    }
+
+    @inline(__always) private mutating func noteChange(
+        from old: Int64?, to new: Int64?, _ hash: UInt64
+    ) {
+        if old == nil, new == nil { return }
+        volatileCount &+= (new == nil ? 0 : 1) &- (old == nil ? 0 : 1)
+        guard let new else { return }
+        if let old, old <= new { return }
+        schedule(hash, new)
+    }
+
+    @inline(never) private mutating func schedule(_ hash: UInt64, _ deadline: Int64) {
+        wheel.file(hash, at: deadline, &heap)
+        // Deadlines that come and go leave entries behind: at twice the keys, start over.
+        if wheel.count > 2 * volatileCount + 1024, retiredWheel == nil {
+            rebuildWheel(at: wheel.position)
+        }
+    }
+
+    /// After the clock was set back: entries would come up as late as it was set back.
+    mutating func clockWentBack(to now: Int64) {
+        if retiredWheel == nil, wheel.count > 0 { rebuildWheel(at: now) }
+    }
+
+    /// Starts a new wheel; `continueRebuild` fills it from the table, a slice at a time.
+    private mutating func rebuildWheel(at now: Int64) {
+        var fresh = TimingWheel(now: now)
+        swap(&fresh, &wheel)
+        retiredWheel = consume fresh
+        rebuildCursor = 0
+    }
+
+    /// Files the volatile keys of some buckets in the new wheel; false when that is finished.
+    private mutating func continueRebuild() -> Bool {
+        guard retiredWheel != nil else { return false }
+        var filed: [(UInt64, Int64)] = []
+        rebuildCursor = table.scan(rebuildCursor) { record in
+            if record.hasDeadline { filed.append((seed.hash(record.key), record.deadline)) }
+        }
+        for (hash, deadline) in filed { wheel.file(hash, at: deadline, &heap) }
+        if rebuildCursor == 0 { retireOldWheel() }
+        return rebuildCursor != 0
+    }
+
+    private mutating func retireOldWheel() {
+        guard var retired = retiredWheel.take() else { return }
+        retired.removeAll(&heap)
+    }
+
+    /// When deadlines next want attention, in Unix milliseconds; nil when there are none.
+    mutating func wakeTime() -> Int64? {
+        if retiredWheel != nil { return 0 }
+        return wheel.wakeTime()
+    }
+
+    /// The place of a key that is due at `now`; nil when none is left.
+    ///
+    /// Entries whose key is gone, or whose deadline has moved later, are dealt with on the way;
+    /// at most `entries` are looked at, and the count is lowered by as many.
+    mutating func nextExpired(_ now: Int64, _ entries: inout Int) -> HashTable.Place? {
+        while entries > 0 {
+            entries -= 1
+            if retiredWheel != nil {
+                if let hash = retiredWheel?.next(now, &heap), let place = table.findVolatile(hash),
+                    place.record.deadline <= now
+                {
+                    return place
+                }
+                _ = continueRebuild()
+                continue
+            }
+            guard let hash = wheel.next(now, &heap) else {
+                entries = 0
+                return nil
+            }
+            guard let place = table.findVolatile(hash) else { continue }
+            let deadline = place.record.deadline
+            if deadline <= now { return place }
+            wheel.file(hash, at: deadline, &heap)
+        }
+        return nil
+    }
+
+    // MARK: - Walking
+
+    /// Calls `body` with the records at `cursor`; see `HashTable.scan`.
+    func scan(_ cursor: UInt64, _ body: (Record) -> Void) -> UInt64 { table.scan(cursor, body) }
+
+    /// A record chosen by chance.
+    func random(_ generator: inout some RandomNumberGenerator) -> Record? {
+        table.random(&generator)
+    }
+
+    /// Moves up to `buckets` buckets of a table that changes size; false when there is none left.
+    mutating func advanceResize(_ buckets: Int) -> Bool { table.advanceResize(buckets, &heap) }
+
+    var isResizing: Bool { table.isResizing }
+    var bucketCount: Int { table.bucketCount }
+    var isWide: Bool {
+        @inline(__always) get { table.isWide }
+    }
+}

@@ -1,0 +1,261 @@
+//  Record.swift — one allocation for one key: header, deadline, key, value.  U
+//
+//      small, at most 1,024 bytes in all, from a slab:
+//       0 u8 kind and flags | 1 u24 access clock | 4 u16 value bytes | 6 u16 key bytes
+//       8 [i64 deadline] key value
+//      large, from malloc:
+//       0 u8 kind and flags | 1 u24 access clock | 4 u32 value bytes | 8 u32 key bytes | 12 free
+//      16 [i64 deadline] key value
+//
+//  No capacity is stored: a small record's block is its length rounded up to 8, so a value is
+//  replaced in place exactly when the new one rounds to the same block; malloc knows the capacity
+//  of a large one.
+//
+//  ## Safety
+//  - S1: `p` is a live block laid out as above; `Database` alone makes and frees records.
+//  - S2: a `Record` is made anew for each access and never stored outside the table.
+import CPlatform
+
+/// The type of a value together with its encoding.
+enum Kind: UInt8 {
+    /// A string as bytes.
+    case string = 0
+    /// A string that is a signed 64-bit integer in canonical form, as eight bytes.
+    case integer = 1
+
+    /// The name that TYPE answers with.
+    var typeName: StaticString {
+        switch self {
+        case .string, .integer: "string"
+        }
+    }
+}
+
+/// A view of a record; lives no longer than the borrow of the table it came from.
+@safe struct Record {
+    private let p: UnsafeMutableRawPointer
+
+    private static var kindMask: UInt8 { 0x0F }
+    private static var deadlineFlag: UInt8 { 0x10 }
+    private static var largeFlag: UInt8 { 0x20 }
+    private static var modifiedFlag: UInt8 { 0x40 }
+
+    @inline(__always) @unsafe init(_ p: UnsafeMutableRawPointer) { unsafe self.p = p }
+
+    @inline(__always) @unsafe var address: UnsafeMutableRawPointer { unsafe p }
+
+    // MARK: - Header
+
+    @inline(__always) private var head: UInt8 {
+        get { unsafe p.load(as: UInt8.self) }
+        nonmutating set { unsafe p.storeBytes(of: newValue, as: UInt8.self) }
+    }
+
+    @inline(__always) var kind: Kind {
+        // S1: only `Database` writes the field, from a `Kind`.
+        unsafe Kind(rawValue: head & Self.kindMask).unsafelyUnwrapped
+    }
+
+    @inline(__always) var hasDeadline: Bool { head & Self.deadlineFlag != 0 }
+    @inline(__always) var isLarge: Bool { head & Self.largeFlag != 0 }
+
+    /// Whether the string was edited in place: Redis calls its encoding `raw` then.
+    @inline(__always) var isModified: Bool { head & Self.modifiedFlag != 0 }
+
+    /// Gives the value its kind; it counts as freshly set, or as edited.
+    @inline(__always) func setKind(_ kind: Kind, isModified: Bool = false) {
+        let kept = head & (Self.deadlineFlag | Self.largeFlag)
+        head = kept | kind.rawValue | (isModified ? Self.modifiedFlag : 0)
+    }
+
+    /// Seconds of the last access, modulo 2^24.
+    @inline(__always) var accessClock: UInt32 {
+        unsafe p.load(as: UInt32.self).littleEndian >> 8
+    }
+
+    @inline(__always) func touch(_ clock: UInt32) {
+        let word = unsafe p.load(as: UInt32.self).littleEndian
+        unsafe p.storeBytes(of: ((word & 0xFF) | (clock << 8)).littleEndian, as: UInt32.self)
+    }
+
+    /// Unix time in milliseconds; only where `hasDeadline`.
+    @inline(__always) var deadline: Int64 {
+        get { unsafe p.load(fromByteOffset: headerCount, as: Int64.self) }
+        nonmutating set {
+            unsafe p.storeBytes(of: newValue, toByteOffset: headerCount, as: Int64.self)
+        }
+    }
+
+    @inline(__always) private var headerCount: Int { isLarge ? 16 : 8 }
+
+    // MARK: - Key and value
+
+    @inline(__always) var keyCount: Int {
+        isLarge
+            ? Int(unsafe p.load(fromByteOffset: 8, as: UInt32.self))
+            : Int(unsafe p.load(fromByteOffset: 6, as: UInt16.self))
+    }
+
+    @inline(__always) var valueCount: Int {
+        isLarge
+            ? Int(unsafe p.load(fromByteOffset: 4, as: UInt32.self))
+            : Int(unsafe p.load(fromByteOffset: 4, as: UInt16.self))
+    }
+
+    @inline(__always) func setValueCount(_ n: Int) {
+        if isLarge {
+            unsafe p.storeBytes(
+                of: UInt32(truncatingIfNeeded: n), toByteOffset: 4, as: UInt32.self)
+        } else {
+            unsafe p.storeBytes(
+                of: UInt16(truncatingIfNeeded: n), toByteOffset: 4, as: UInt16.self)
+        }
+    }
+
+    @inline(__always) private var keyOffset: Int { headerCount &+ (hasDeadline ? 8 : 0) }
+    @inline(__always) private var valueOffset: Int { keyOffset &+ keyCount }
+
+    @inline(__always) @unsafe var value: UnsafeMutableRawPointer { unsafe p + valueOffset }
+
+    /// The key's bytes; tied to nothing here, the table's owner ties them to itself.
+    @inline(__always) var key: Bytes {
+        @_lifetime(immortal)
+        get {
+            let start = unsafe (p + keyOffset).assumingMemoryBound(to: UInt8.self)
+            return unsafe _overrideLifetime(
+                Span(_unsafeStart: start, count: keyCount), copying: ())
+        }
+    }
+
+    /// The value's bytes; tied to nothing here, the table's owner ties them to itself.
+    @inline(__always) var bytes: Bytes {
+        @_lifetime(immortal)
+        get {
+            let start = unsafe value.assumingMemoryBound(to: UInt8.self)
+            return unsafe _overrideLifetime(
+                Span(_unsafeStart: start, count: valueCount), copying: ())
+        }
+    }
+
+    @inline(__always) func keyEquals(_ other: Bytes) -> Bool {
+        // One comparison of the usual small header answers most look-ups.
+        guard keyCount == other.count else { return false }
+        return unsafe bytesEqual(p + keyOffset, other.address, other.count)
+    }
+
+    @inline(__always) var integer: Int64 {
+        get { unsafe value.loadUnaligned(as: Int64.self) }
+        nonmutating set { unsafe value.storeBytes(of: newValue, as: Int64.self) }
+    }
+
+    // MARK: - Blocks
+
+    /// Bytes of the block that this record occupies.
+    @inline(__always) var blockCount: Int {
+        isLarge
+            ? unsafe SlabAllocator.capacity(ofLarge: p)
+            : SlabAllocator.roundUp(valueOffset &+ valueCount)
+    }
+
+    /// Whether a value of `n` bytes can take the place of this one without wasting half a block.
+    @inline(__always) func fits(_ n: Int) -> Bool {
+        let total = valueOffset &+ n
+        if isLarge {
+            let capacity = unsafe SlabAllocator.capacity(ofLarge: p)
+            return total <= capacity && total > SlabAllocator.blockBytesMax
+                && total >= capacity / 2
+        }
+        return SlabAllocator.roundUp(total) == SlabAllocator.roundUp(valueOffset &+ valueCount)
+    }
+
+    /// Replaces the value where it stands; `fits(bytes.count)` has been checked.
+    @inline(__always) func replace(_ bytes: Bytes) {
+        unsafe bytes.copy(to: value)
+        setValueCount(bytes.count)
+    }
+
+    /// A record with an uninitialised value of `valueCount` bytes and `spare` bytes behind it.
+    ///
+    /// `spare` is honoured for large records only.
+    @inline(__always) static func make(
+        _ heap: inout SlabAllocator, _ kind: Kind, key: Bytes, valueCount: Int, spare: Int = 0,
+        deadline: Int64?
+    ) -> Record {
+        let extra = deadline == nil ? 0 : 8
+        let total = 8 &+ extra &+ key.count &+ valueCount
+        if total > SlabAllocator.blockBytesMax {
+            return makeLarge(
+                &heap, kind, key: key, valueCount: valueCount, spare: spare, deadline: deadline)
+        }
+        let p = unsafe heap.allocate(total)
+        let flags = kind.rawValue | (deadline == nil ? 0 : deadlineFlag)
+        unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
+        unsafe p.storeBytes(
+            of: UInt16(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt16.self)
+        unsafe p.storeBytes(
+            of: UInt16(truncatingIfNeeded: key.count), toByteOffset: 6, as: UInt16.self)
+        if let deadline { unsafe p.storeBytes(of: deadline, toByteOffset: 8, as: Int64.self) }
+        unsafe key.copy(to: p + (8 &+ extra))
+        return unsafe Record(p)
+    }
+
+    @inline(never) private static func makeLarge(
+        _ heap: inout SlabAllocator, _ kind: Kind, key: Bytes, valueCount: Int, spare: Int,
+        deadline: Int64?
+    ) -> Record {
+        let extra = deadline == nil ? 0 : 8
+        let p = unsafe heap.allocate(16 + extra + key.count + valueCount + spare)
+        let flags = kind.rawValue | largeFlag | (deadline == nil ? 0 : deadlineFlag)
+        unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
+        unsafe p.storeBytes(
+            of: UInt32(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt32.self)
+        unsafe p.storeBytes(
+            of: UInt32(truncatingIfNeeded: key.count), toByteOffset: 8, as: UInt32.self)
+        unsafe p.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
+        if let deadline { unsafe p.storeBytes(of: deadline, toByteOffset: 16, as: Int64.self) }
+        unsafe key.copy(to: p + (16 + extra))
+        return unsafe Record(p)
+    }
+
+    @inline(__always) func free(_ heap: inout SlabAllocator) {
+        unsafe heap.free(p, isLarge ? Int.max : blockCount)
+    }
+
+    /// Frees a large record when its heap is going away as a whole.
+    func freeDetached() { unsafe CPlatform.free(p) }
+
+    /// Makes the value `n` bytes long where it stands, new bytes being zero; `fits(n)` was checked.
+    func extend(to n: Int) {
+        let old = valueCount
+        if n > old {
+            unsafe (value + old).initializeMemory(as: UInt8.self, repeating: 0, count: n - old)
+        }
+        setValueCount(n)
+    }
+
+    /// Writes `bytes` at `offset`; the value must reach that far.
+    func write(_ bytes: Bytes, at offset: Int) {
+        precondition(offset >= 0 && offset <= valueCount && bytes.count <= valueCount - offset)
+        unsafe bytes.copy(to: value + offset)
+    }
+
+    /// A copy under another key or deadline, with a value of `valueCount` bytes of which as many
+    /// as there are come from this one, the rest being zero.
+    func copied(
+        _ heap: inout SlabAllocator, key: Bytes, valueCount: Int, spare: Int = 0, deadline: Int64?
+    ) -> Record {
+        let copy = Record.make(
+            &heap, kind, key: key, valueCount: valueCount, spare: spare, deadline: deadline)
+        let kept = min(valueCount, self.valueCount)
+        unsafe copyBlock(from: value, to: copy.value, kept)
+        if valueCount > kept {
+            unsafe (copy.value + kept).initializeMemory(
+                as: UInt8.self, repeating: 0, count: valueCount - kept)
+        }
+        copy.setKind(kind, isModified: isModified)
+        copy.touch(accessClock)
+        return copy
+    }
+
+    @inline(__always) func prefetch() { unsafe cp_prefetch(p) }
+}
