@@ -1,4 +1,89 @@
-//  Call.swift — what a handler may do besides reading its arguments.
+//  Call.swift — the state that a handler works on.
+//
+//  One call lives as long as the executor; a client's session is swapped in for a batch. Everything
+//  hangs on this value and nothing on globals, so several servers live in one process.
+import CPlatform
+import Platform
+
+/// What the executor does after the handler returned.
+enum Outcome {
+    /// Goes on with the next request.
+    case none
+    /// Sends what was replied, then closes the connection.
+    case close
+}
+
+/// What commands ask the server to do at the end of the turn.
+struct ServerRequests {
+    /// Stop serving; set by SHUTDOWN.
+    var shutdown = false
+    /// Directives that CONFIG SET changed.
+    var changedDirectives: [String] = []
+    /// Hold the loop, in microseconds; set by DEBUG SLEEP.
+    var sleepMicroseconds: Int64 = 0
+}
+
 struct Call: ~Copyable {
-    init() {}
+    var keyspace: Keyspace
+    var session = Session()
+    var clients = ClientTable()
+    var commands: CommandTable
+    var configuration: Configuration
+    var effects = Effects()
+    var interest = Interest()
+    var statistics = Statistics()
+    var commandStatistics: Buffer<CommandStatistics>
+    /// Replies by error code, for INFO errorstats.
+    var errorCounts: [String: Int] = [:]
+    var random: RandomGenerator
+    var identity: ServerIdentity
+    /// Unix time of the turn in milliseconds.
+    var now: Int64 = 0
+    /// Unix time of the turn in seconds, modulo 2^24: the clock of OBJECT IDLETIME.
+    var clock: UInt32 = 0
+    var outcome = Outcome.none
+    var requests = ServerRequests()
+    /// The text of `CommandError.text`.
+    var failure = ""
+    var isActiveExpiryOn = true
+    /// Position in the table of the command that runs.
+    var command = -1
+    /// Changes since the start.
+    var totalDirty = 0
+
+    init(configuration: Configuration, identity: ServerIdentity) {
+        self.configuration = configuration
+        self.identity = identity
+        random = RandomGenerator()
+        let seed = HashSeed(k0: random.next(), k1: random.next())
+        commands = CommandTable(Family.all)
+        commandStatistics = Buffer(
+            repeating: CommandStatistics(), count: commands.entries.count)
+        let time = Clock.unixMilliseconds()
+        keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)
+        setTime(time)
+    }
+
+    /// Sets the time that every command of the turn sees.
+    mutating func setTime(_ milliseconds: Int64) {
+        now = milliseconds
+        clock = UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
+    }
+
+    /// The error with a text of its own: `throw call.failed("ERR …")`.
+    mutating func failed(_ text: String) -> CommandError {
+        failure = text
+        return .text
+    }
+
+    /// Hands the changes of one command to whoever is interested.
+    @inline(never) mutating func deliverChanges() {
+        effects.changes.removeAll(keepingCapacity: true)
+    }
+
+    mutating func resetStatistics() {
+        statistics = Statistics()
+        errorCounts = [:]
+        for i in 0..<commandStatistics.count { commandStatistics[i] = CommandStatistics() }
+    }
 }

@@ -81,24 +81,29 @@ struct Database: ~Copyable {
 
     /// Replaces whatever is at `place` by a string; decimal integers are stored as such.
     @inline(__always) mutating func setString(
-        _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
+        clock: UInt32
     ) {
         // '-' or a digit, and no longer than Int64.min.
         if value.count <= 20, value.count > 0, value[0] &- 45 < 13,
             let number = Numbers.integer(value)
         {
-            return setInteger(key, at: place, number, expiry)
+            return setInteger(key, at: place, number, expiry, clock: clock)
         }
-        room(key, at: place, .string, value.count, expiry).replace(value)
+        let record = room(key, at: place, .string, value.count, expiry)
+        record.replace(value)
+        record.touch(clock)
     }
 
     /// Replaces whatever is at `place` by an integer.
     @inline(__always) mutating func setInteger(
-        _ key: borrowing Key, at place: HashTable.Place?, _ value: Int64, _ expiry: Expiry
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Int64, _ expiry: Expiry,
+        clock: UInt32
     ) {
         let record = room(key, at: place, .integer, 8, expiry)
         record.setValueCount(8)
         record.integer = value
+        record.touch(clock)
     }
 
     /// A record of `kind` with room for `n` bytes, at `place` if it fits there.
@@ -135,7 +140,6 @@ struct Database: ~Copyable {
         noteChange(from: old.hasDeadline ? old.deadline : nil, to: deadline, key.hash)
         let record = Record.make(
             &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
-        record.touch(old.accessClock)
         old.free(&heap)
         place.record = record
         return record

@@ -99,6 +99,14 @@ struct Reply: ~Copyable {
         }
     }
 
+    /// A stored string.
+    @inline(__always) mutating func string(_ value: StringView) {
+        switch value.form {
+        case .integer: integerBulk(value.number)
+        case .bytes: bulk(value.bytes)
+        }
+    }
+
     /// For cold paths.
     mutating func bulk(_ text: String) {
         let bytes = Array(text.utf8)

@@ -1,0 +1,220 @@
+//  Call+Keys.swift — the verbs: the only way to reach a key.
+//
+//  Each verb always does its duties: lazy expiry, hits and misses, the access clock, type checks,
+//  deadlines, and the one statement `changed`, behind which stand dirty count, notifications and
+//  whoever else wants to know.
+
+extension Call {
+    /// The hash of a key that is not word 1 of its request.
+    @_lifetime(copy bytes)
+    @inline(__always) func key(_ bytes: Bytes) -> Key {
+        Key(bytes, hash: keyspace.seed.hash(bytes))
+    }
+
+    // MARK: - Finding
+
+    /// The live place of `key`; an expired one is removed first.
+    @inline(__always) mutating func find(_ key: borrowing Key) -> HashTable.Place? {
+        guard let place = keyspace.databases[session.database].find(key) else { return nil }
+        if place.record.hasDeadline, place.record.deadline <= now {
+            expire(key, place)
+            return nil
+        }
+        return place
+    }
+
+    @inline(never) private mutating func expire(_ key: borrowing Key, _ place: HashTable.Place) {
+        removeExpired(place, hash: key.hash, database: session.database)
+    }
+
+    /// Removes a key because its time has come.
+    mutating func removeExpired(_ place: HashTable.Place, hash: UInt64, database: Int) {
+        if !interest.isEmpty {
+            note(place.record.key, .expired, "expired", database)
+        }
+        keyspace.databases[database].remove(place, hash: hash)
+        statistics.expiredKeys &+= 1
+        effects.dirty &+= 1
+    }
+
+    /// The place of `key` for a read: counts the hit or miss and touches the access clock.
+    @inline(__always) mutating func look(_ key: borrowing Key) -> HashTable.Place? {
+        guard let place = find(key) else {
+            statistics.misses &+= 1
+            return nil
+        }
+        statistics.hits &+= 1
+        if !session.noTouch { place.record.touch(clock) }
+        return place
+    }
+
+    // MARK: - Reading
+
+    @_lifetime(immortal)
+    @inline(__always) private func view(_ record: Record) throws(CommandError) -> StringView {
+        switch record.kind {
+        case .string: StringView(record.bytes, number: 0, form: .bytes)
+        case .integer: StringView(record.bytes, number: record.integer, form: .integer)
+        }
+    }
+
+    /// The string at `key`; counts the hit or miss.
+    @_lifetime(&self)
+    @inline(__always) mutating func string(
+        _ key: borrowing Key
+    ) throws(CommandError) -> StringView? {
+        guard let place = look(key) else { return nil }
+        return try view(place.record)
+    }
+
+    /// The string at `key` for a command that will change it: no hit, no miss.
+    @_lifetime(&self)
+    @inline(__always) mutating func stringToChange(
+        _ key: borrowing Key
+    ) throws(CommandError) -> StringView? {
+        guard let place = find(key) else { return nil }
+        return try view(place.record)
+    }
+
+    /// Whether `key` exists; counts nothing.
+    @inline(__always) mutating func exists(_ key: borrowing Key) -> Bool { find(key) != nil }
+
+    // MARK: - Writing strings
+
+    /// Sets `key` to a string, whatever it was.
+    @inline(__always) mutating func set(
+        _ key: borrowing Key, to value: Bytes, expiry: Expiry = .none, event: StaticString
+    ) {
+        let place = find(key)
+        keyspace.databases[session.database].setString(
+            key, at: place, value, expiry, clock: clock)
+        changed(key, .string, event)
+        if place == nil { created(key) }
+    }
+
+    /// Adds `delta` to the integer at `key`, a missing one counting as zero.
+    @inline(__always) mutating func add(
+        _ delta: Int64, to key: borrowing Key, event: StaticString
+    ) throws(CommandError) -> Int64 {
+        let place = find(key)
+        var old: Int64 = 0
+        if let place {
+            guard let value = try view(place.record).integer else { throw .notAnInteger }
+            old = value
+        }
+        let (sum, overflow) = old.addingReportingOverflow(delta)
+        guard !overflow else { throw .overflow }
+        if let place, place.record.kind == .integer {
+            place.record.integer = sum
+            place.record.touch(clock)
+        } else {
+            keyspace.databases[session.database].setInteger(
+                key, at: place, sum, .keep, clock: clock)
+        }
+        changed(key, .string, event)
+        if place == nil { created(key) }
+        return sum
+    }
+
+    /// Writes `bytes` at `offset` of the string at `key`, filling a gap with zero bytes, and
+    /// returns the new length; a missing key counts as empty.
+    ///
+    /// The type and the resulting length have been checked.
+    mutating func write(
+        _ bytes: Bytes, at offset: Int, of key: borrowing Key, event: StaticString
+    ) -> Int {
+        guard let place = find(key) else {
+            insertWritten(bytes, at: offset, key)
+            changed(key, .string, event)
+            created(key)
+            return offset + bytes.count
+        }
+        let old =
+            place.record.kind == .integer
+            ? Digits.count(Int(place.record.integer)) : place.record.valueCount
+        let length = max(old, offset + bytes.count)
+        let changedPlace = keyspace.databases[session.database].resizeString(
+            key, at: place, to: length)
+        changedPlace.record.write(bytes, at: offset)
+        changedPlace.record.touch(clock)
+        changed(key, .string, event)
+        return length
+    }
+
+    private mutating func insertWritten(_ bytes: Bytes, at offset: Int, _ key: borrowing Key) {
+        let index = session.database
+        if offset == 0 {
+            return keyspace.databases[index].setString(
+                key, at: nil, bytes, .none, clock: clock)
+        }
+        let empty = Bytes()
+        keyspace.databases[index].setString(key, at: nil, empty, .none, clock: clock)
+        guard let place = keyspace.databases[index].find(key) else { return }
+        keyspace.databases[index].resizeString(key, at: place, to: offset + bytes.count)
+            .record.write(bytes, at: offset)
+    }
+
+    // MARK: - Keys of any type
+
+    /// Deletes `key`; false when it did not exist.
+    @inline(__always) mutating func remove(
+        _ key: borrowing Key, event: StaticString = "del"
+    ) -> Bool {
+        guard let place = find(key) else { return false }
+        keyspace.databases[session.database].remove(place, hash: key.hash)
+        changed(key, .generic, event)
+        return true
+    }
+
+    /// Gives `key`, which is at `place`, a deadline; one that has passed deletes it.
+    mutating func setDeadline(
+        _ key: borrowing Key, at place: HashTable.Place, _ deadline: Int64
+    ) {
+        if deadline <= now {
+            keyspace.databases[session.database].remove(place, hash: key.hash)
+            return changed(key, .generic, "del")
+        }
+        keyspace.databases[session.database].setDeadline(key, at: place, deadline)
+        changed(key, .generic, "expire")
+    }
+
+    /// Takes the deadline away from `key`, which is at `place` and has one.
+    mutating func persist(_ key: borrowing Key, at place: HashTable.Place) {
+        keyspace.databases[session.database].setDeadline(key, at: place, nil)
+        changed(key, .generic, "persist")
+    }
+
+    /// Copies the value at `place`, which belongs to the selected database, to `key` of
+    /// `database`, replacing what is there; the deadline goes along.
+    mutating func copy(
+        _ place: HashTable.Place, to key: borrowing Key, in database: Int
+    ) {
+        let source = place.record
+        let deadline: Int64? = source.hasDeadline ? source.deadline : nil
+        // Heaps differ or the source stays: the copy is made before anything is replaced.
+        keyspace.databases[database].insertCopy(of: source, key, deadline: deadline)
+    }
+
+    // MARK: - Telling
+
+    /// *The* statement that a key of the selected database changed.
+    @inline(__always) mutating func changed(
+        _ key: borrowing Key, _ kind: ChangeClass, _ event: StaticString
+    ) {
+        effects.dirty &+= 1
+        if !interest.isEmpty { note(key.bytes, kind, event, session.database) }
+    }
+
+    /// A key that did not exist before came into being.
+    @inline(__always) mutating func created(_ key: borrowing Key) {
+        if !interest.isEmpty { note(key.bytes, .new, "new", session.database) }
+    }
+
+    @inline(never) mutating func note(
+        _ key: Bytes, _ kind: ChangeClass, _ event: StaticString, _ database: Int
+    ) {
+        let name = String(describing: event)
+        effects.changes.append(
+            Change(database: database, key: key.array, kind: kind, event: name))
+    }
+}

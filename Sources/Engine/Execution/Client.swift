@@ -1,0 +1,114 @@
+//  Client.swift — who is speaking: what the executor reads for each command, and the rest.
+//
+//  `Session` is what a batch keeps in registers and hands back at its end; `Client` is what CLIENT
+//  LIST shows and what lives as long as the connection. Neither knows a socket: the connection
+//  with the same slot does.
+
+/// Conditions that may refuse a command; a command lists those that can apply to it.
+struct Gates: OptionSet, Sendable {
+    let rawValue: UInt32
+
+    /// The client has not authenticated.
+    static let authentication = Gates(rawValue: 1 << 0)
+    /// Memory is above `maxmemory`.
+    static let memory = Gates(rawValue: 1 << 1)
+}
+
+/// What happens to the replies of a client.
+enum ReplyMode: UInt8, Sendable {
+    case on, off
+    /// CLIENT REPLY SKIP was this command; the next one is silent.
+    case skipNext
+    /// The command that runs is silent.
+    case skip
+}
+
+/// The part of a client that every command reads.
+struct Session: BitwiseCopyable {
+    var id: Int64 = 0
+    /// Position of the client in the table of clients.
+    var slot = 0
+    var database = 0
+    /// Conditions that hold for this client alone.
+    var raised = Gates()
+    var version = RESPVersion.resp2
+    var replies = ReplyMode.on
+    var isUnixSocket = false
+    var noTouch = false
+}
+
+/// Everything else that is known about a client.
+struct Client: ~Copyable {
+    var session = Session()
+    var isOpen = false
+    /// To be closed once its replies are sent.
+    var isDoomed = false
+    var name: [UInt8] = []
+    var libraryName: [UInt8] = []
+    var libraryVersion: [UInt8] = []
+    var address = ""
+    var localAddress = ""
+    var descriptor: Int32 = -1
+    var connectedAt: Int64 = 0
+    var lastActiveAt: Int64 = 0
+    /// Id of the last command, or -1.
+    var lastCommand: Int32 = -1
+    var commandCount: Int64 = 0
+    var bytesIn: Int64 = 0
+    var bytesOut: Int64 = 0
+    /// Mirrors of the connection's buffers, refreshed each turn.
+    var inputBytes = 0
+    var inputFreeBytes = 0
+    var outputBytes = 0
+    var outputCapacity = 0
+    var noEvict = false
+
+    init() {}
+}
+
+/// All clients, by slot; slots of closed ones are used again.
+struct ClientTable: ~Copyable {
+    private var clients = OwnedBuffer<Client>(count: 0) { _ in Client() }
+    private var free: [Int] = []
+    private var nextID: Int64 = 1
+    private(set) var count = 0
+    /// Clients that others asked to close, for the server to act on at the end of the turn.
+    var doomed: [Int] = []
+
+    /// One more than the highest slot in use so far.
+    var slotCount: Int { clients.count }
+
+    subscript(slot: Int) -> Client {
+        @inline(__always) _read { yield clients[slot] }
+        @inline(__always) _modify { yield &clients[slot] }
+    }
+
+    /// A slot for a new client, which gets the next id.
+    mutating func open(now: Int64) -> Int {
+        let slot = free.popLast() ?? clients.count
+        if slot == clients.count { clients.append(Client()) }
+        clients[slot] = Client()
+        clients[slot].isOpen = true
+        clients[slot].session.id = nextID
+        clients[slot].session.slot = slot
+        clients[slot].connectedAt = now
+        clients[slot].lastActiveAt = now
+        nextID += 1
+        count += 1
+        return slot
+    }
+
+    mutating func close(_ slot: Int) {
+        guard clients[slot].isOpen else { return }
+        clients[slot] = Client()
+        free.append(slot)
+        count -= 1
+    }
+
+    /// Marks a client for closing.
+    mutating func doom(_ slot: Int) {
+        guard clients[slot].isOpen, !clients[slot].isDoomed else { return }
+        clients[slot].isDoomed = true
+        doomed.append(slot)
+    }
+}

@@ -1,0 +1,323 @@
+//  Executor.swift — the order of things: parse, find, admit, execute, settle.
+//
+//  Up to sixteen requests are parsed ahead. Their keys are hashed and their buckets, then their
+//  records prefetched, before the first is executed: a look-up in a large table is two cache
+//  misses, and sixteen of them overlap. It is a hint only; gates are read at execution, and a
+//  request that closes its connection ends the batch.
+//
+//  Nothing between a request's bytes and its reply's bytes allocates, retains or checks
+//  exclusivity; rare paths are functions of their own so that the loop stays small.
+import CPlatform
+
+/// One request of a batch: where its words are and what it was found to be.
+struct Request: BitwiseCopyable {
+    /// Its words in the slots.
+    var first: Int32 = 0
+    var count: Int32 = 0
+    /// Position in the command table, or one of the negative codes below.
+    var command: Int32 = -1
+    var isInline = false
+    /// Where the input goes on behind it.
+    var end = 0
+    /// Hash of word 1 when that is a key.
+    var hash: UInt64 = 0
+
+    static var unknown: Int32 { -1 }
+    static var unknownSubcommand: Int32 { -2 }
+}
+
+/// How a stretch of input was served.
+struct Served {
+    enum Verdict {
+        /// Everything that was complete has run.
+        case done
+        /// The rest waits for the next turn, so that others are served in between.
+        case yielded
+        /// The connection ends once its replies are sent.
+        case close
+    }
+
+    /// Bytes of input that are done with.
+    var consumed: Int
+    var verdict: Verdict
+}
+
+struct Executor: ~Copyable {
+    var call: Call
+    private var parser = RequestParser()
+    private var slots = Buffer<Slot>(repeating: Slot(offset: 0, count: 0), count: 4096)
+    private var batch = Buffer<Request>(repeating: Request(), count: batchMax)
+    /// Conditions that hold for every client.
+    private var raised = Gates()
+    private var limits = RequestLimits()
+
+    private static var batchMax: Int { 16 }
+    /// Reply bytes after which a pipeline yields to other clients.
+    private static var replyBytesPerTurn: Int { 1 << 20 }
+
+    init(configuration: Configuration, identity: ServerIdentity) {
+        call = Call(configuration: configuration, identity: identity)
+        configurationChanged()
+    }
+
+    /// Takes over the directives that the executor keeps for itself.
+    mutating func configurationChanged() {
+        limits.bulkBytesMax = Int(clamping: call.configuration.protoMaxBulkLength)
+    }
+
+    /// Runs the complete requests of `input` for the client in `slot`.
+    mutating func serve(
+        _ input: Bytes, _ state: inout ParserState, client slot: Int, _ reply: inout Reply
+    ) -> Served {
+        call.session = call.clients[slot].session
+        reply.version = call.session.version
+        call.outcome = .none
+        let stop = reply.out.count &+ Self.replyBytesPerTurn
+        var cursor = 0
+        var ticks = cp_ticks()
+        var verdict = Served.Verdict.done
+        while true {
+            var failure: ProtocolError?
+            let n = admitBatch(input, &cursor, &state, &failure)
+            let done = executeBatch(input, n, stop, &reply, &ticks)
+            if done < n || call.outcome == .close {
+                cursor = batch[done &- 1].end
+                verdict = call.outcome == .close ? .close : .yielded
+                break
+            }
+            // What came before a protocol error is answered; what came after is not read.
+            if let failure {
+                refuse(failure, &reply)
+                verdict = .close
+                break
+            }
+            if n == 0 { break }
+        }
+        finish(slot)
+        return Served(consumed: cursor, verdict: verdict)
+    }
+
+    private mutating func finish(_ slot: Int) {
+        call.clients[slot].session = call.session
+        call.clients[slot].lastActiveAt = call.now
+    }
+
+    // MARK: - Parsing ahead
+
+    /// Parses and admits up to sixteen requests; returns how many.
+    @inline(__always) private mutating func admitBatch(
+        _ input: Bytes, _ cursor: inout Int, _ state: inout ParserState,
+        _ failure: inout ProtocolError?
+    ) -> Int {
+        // Before authentication every request can change what the next one may be.
+        limits.isAuthenticated = !call.session.raised.contains(.authentication)
+        let most = limits.isAuthenticated ? Self.batchMax : 1
+        let database = call.session.database
+        let isWide = call.keyspace.databases[database].isWide
+        var n = 0, used = 0
+        while n < most {
+            let count: Int
+            do throws(ProtocolError) {
+                count = try parser.next(input, &cursor, &slots, used, limits, &state)
+            } catch {
+                failure = error
+                break
+            }
+            if count == 0 { break }
+            batch[n] = admit(
+                arguments(input, used, count, 0, parser.isInline), first: used, end: cursor,
+                isInline: parser.isInline)
+            used &+= count
+            n &+= 1
+            if parser.isInline || used > slots.count &- 16 { break }
+        }
+        if isWide, n > 1 {
+            var i = 0
+            while i < n {
+                call.keyspace.databases[database].prefetchRecord(batch[i].hash)
+                i &+= 1
+            }
+        }
+        return n
+    }
+
+    /// Finds the command, hashes the key and asks for its bucket.
+    @inline(__always) private mutating func admit(
+        _ args: borrowing Arguments, first: Int, end: Int, isInline: Bool
+    ) -> Request {
+        var request = Request(
+            first: Int32(truncatingIfNeeded: first), count: Int32(truncatingIfNeeded: args.count),
+            isInline: isInline, end: end)
+        guard let id = call.commands.find(args.word(0)) else { return request }
+        request.command = Int32(truncatingIfNeeded: id)
+        if call.commands.entries[id].hasKey, args.count > 1 {
+            request.hash = call.keyspace.seed.hash(args[1])
+            call.keyspace.databases[call.session.database].prefetchBucket(request.hash)
+        } else if call.commands.entries[id].isContainer, args.count > 1 {
+            request.command = subcommand(of: id, args)
+        }
+        return request
+    }
+
+    @inline(never) private func subcommand(of id: Int, _ args: borrowing Arguments) -> Int32 {
+        guard let sub = call.commands.find(args.word(1), in: id) else {
+            return Request.unknownSubcommand
+        }
+        return Int32(truncatingIfNeeded: sub)
+    }
+
+    @inline(__always) private func arguments(
+        _ input: Bytes, _ first: Int, _ count: Int, _ hash: UInt64, _ isInline: Bool
+    ) -> Arguments {
+        let base = unsafe isInline ? parser.scratch.address : input.address
+        return unsafe Arguments(
+            base: base.assumingMemoryBound(to: UInt8.self),
+            slots: UnsafePointer(slots.start + first), count: count, hash: hash)
+    }
+
+    // MARK: - Executing
+
+    /// Runs the first `n` requests of the batch; returns how many ran.
+    @inline(__always) private mutating func executeBatch(
+        _ input: Bytes, _ n: Int, _ stop: Int, _ reply: inout Reply, _ ticks: inout UInt64
+    ) -> Int {
+        var i = 0
+        while i < n {
+            let request = batch[i]
+            execute(input, request, &reply, &ticks)
+            i &+= 1
+            if call.outcome != .none || reply.out.count > stop { break }
+        }
+        call.statistics.commands &+= i
+        return i
+    }
+
+    @inline(__always) private mutating func execute(
+        _ input: Bytes, _ request: Request, _ reply: inout Reply, _ ticks: inout UInt64
+    ) {
+        let args = arguments(
+            input, Int(request.first), Int(request.count), request.hash, request.isInline)
+        let id = Int(request.command)
+        if id < 0 { return refuseUnknown(args, id, &reply) }
+        let mark = reply.out.count
+        let refusals = call.commands.entries[id].gates.intersection(
+            raised.union(call.session.raised))
+        if request.count < call.commands.entries[id].arityMin
+            || request.count > call.commands.entries[id].arityMax || !refusals.isEmpty
+        {
+            return refuse(id, refusals, args, &reply)
+        }
+        call.command = id
+        do throws(CommandError) {
+            let run = call.commands.entries[id].run
+            try run(args, &call, &reply)
+        } catch {
+            fail(error, id, mark, &reply)
+        }
+        if call.effects.dirty != 0 { settle() }
+        if call.session.replies != .on { silence(mark, &reply) }
+        let now = cp_ticks()
+        call.commandStatistics[id].calls &+= 1
+        call.commandStatistics[id].ticks &+= now &- ticks
+        ticks = now
+    }
+
+    /// Tells whoever is interested what the command changed.
+    @inline(__always) private mutating func settle() {
+        call.totalDirty &+= call.effects.dirty
+        call.effects.dirty = 0
+        if !call.interest.isEmpty { call.deliverChanges() }
+    }
+
+    /// Takes back what a command replied whose client does not want to hear it.
+    @inline(never) private mutating func silence(_ mark: Int, _ reply: inout Reply) {
+        switch call.session.replies {
+        case .on: break
+        case .off: reply.out.truncate(to: mark)
+        case .skipNext:
+            reply.out.truncate(to: mark)
+            call.session.replies = .skip
+        case .skip:
+            reply.out.truncate(to: mark)
+            call.session.replies = .on
+        }
+    }
+
+    // MARK: - Refusing
+
+    /// The command does not run: wrong arity, or a gate is shut.
+    @inline(never) private mutating func refuse(
+        _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
+    ) {
+        let mark = reply.out.count
+        let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
+        let error: CommandError =
+            if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
+                .wrongArity
+            } else if refusals.contains(.authentication) {
+                .noAuthentication
+            } else {
+                .outOfMemory
+            }
+        call.commandStatistics[id].rejected &+= 1
+        write(error, id, &reply)
+        if call.session.replies != .on { silence(mark, &reply) }
+    }
+
+    /// No such command, or no such subcommand.
+    @inline(never) private mutating func refuseUnknown(
+        _ args: borrowing Arguments, _ code: Int, _ reply: inout Reply
+    ) {
+        let mark = reply.out.count
+        if code == Int(Request.unknownSubcommand) {
+            let name = printable(args[1], 128)
+            let container = String(args[0].text.prefix(128)).uppercased()
+            writeError(
+                "ERR unknown subcommand '\(name)'. Try \(container) HELP.", &reply)
+        } else {
+            var words = ""
+            for i in 1..<max(args.count, 1) {
+                if words.utf8.count >= 128 { break }
+                words += "'\(printable(args[i], 128 - words.utf8.count))' "
+            }
+            writeError(
+                "ERR unknown command '\(printable(args[0], 128))', "
+                    + "with args beginning with: \(words)", &reply)
+        }
+        if call.session.replies != .on { silence(mark, &reply) }
+    }
+
+    @inline(never) private mutating func refuse(_ error: ProtocolError, _ reply: inout Reply) {
+        writeError("ERR Protocol error: \(error.message)", &reply)
+    }
+
+    /// The command threw: nothing of its reply stays.
+    @inline(never) private mutating func fail(
+        _ error: CommandError, _ id: Int, _ mark: Int, _ reply: inout Reply
+    ) {
+        reply.out.truncate(to: mark)
+        call.commandStatistics[id].failed &+= 1
+        write(error, id, &reply)
+    }
+
+    private mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
+        if error == .text { return writeError(call.failure, &reply) }
+        var text = String(describing: error.message)
+        if error.namesCommand { text += " '\(call.commands.fullName(id))' command" }
+        writeError(text, &reply)
+    }
+
+    private mutating func writeError(_ text: String, _ reply: inout Reply) {
+        call.statistics.errorReplies &+= 1
+        let code = String(text.prefix { $0 != " " })
+        // A client must not be able to grow the table with codes of its own making.
+        if call.errorCounts.count < 128 || call.errorCounts[code] != nil {
+            call.errorCounts[code, default: 0] += 1
+        }
+        reply.error(text)
+    }
+
+    private func printable(_ bytes: Bytes, _ most: Int) -> String {
+        bytes.extracting(0..<min(bytes.count, most)).text
+    }
+}

@@ -1,0 +1,34 @@
+//  Keyspace.swift — the logical databases of a server.
+
+struct Keyspace: ~Copyable {
+    var databases: OwnedBuffer<Database>
+    let seed: HashSeed
+
+    init(count: Int, seed: HashSeed, now: Int64) {
+        self.seed = seed
+        databases = OwnedBuffer(count: count) { _ in Database(seed: seed, now: now) }
+    }
+
+    var count: Int { databases.count }
+
+    /// Bytes of all databases.
+    var usedBytes: Int {
+        var total = 0
+        for i in 0..<databases.count { total += databases[i].usedBytes }
+        return total
+    }
+
+    /// Exchanges two databases.
+    mutating func swap(_ a: Int, _ b: Int, now: Int64) {
+        if a == b { return }
+        var held = replace(a, with: Database(seed: seed, now: now))
+        held = replace(b, with: held)
+        _ = replace(a, with: held)
+    }
+
+    /// Puts `database` at `index` and returns what was there.
+    mutating func replace(_ index: Int, with database: consuming Database) -> Database {
+        Swift.swap(&databases[index], &database)
+        return database
+    }
+}
