@@ -80,3 +80,8 @@ static inline size_t cp_usable_size(void *p) {
     return 0;
 #endif
 }
+
+/// Adds two decimal numbers in the widest binary format of the machine and prints the sum with up
+/// to 17 decimals, trailing zeros removed, into `out`. Returns the length, or -1 or -2 when the
+/// first or second number is malformed, -3 when the sum is not finite.
+int cp_add_decimals(const char *a, const char *b, char *out, size_t size);

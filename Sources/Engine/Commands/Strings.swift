@@ -1,14 +1,433 @@
+//  Strings.swift — the string commands.
+
 enum Strings {
-    static let family = Family(group: .string, commands: [GET, SET])
-    static let GET = Command("GET key", [.readonly, .fast], keys: .reads, since: "1.0.0", complexity: "O(1)", summary: "Returns the string value of a key.", run: get)
-    @Sendable static func get(_ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply) throws(CommandError) {
+    static let family = Family(
+        group: .string,
+        commands: [
+            GET, SET, SETNX, SETEX, PSETEX, GETSET, GETDEL, GETEX, MGET, MSET, MSETNX, APPEND,
+            STRLEN, INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT, SETRANGE, GETRANGE, SUBSTR,
+            DELIFEQ,
+        ])
+
+    // MARK: - Reading
+
+    static let GET = Command(
+        "GET key", [.readonly, .fast], keys: .reads, since: "1.0.0", complexity: "O(1)",
+        summary: "Returns the string value of a key.", run: get)
+
+    @Sendable static func get(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
         guard let value = try call.string(args.key) else { return reply.null() }
         reply.string(value)
     }
-    static let SET = Command("SET key value [NX]", [.write, .denyOOM], keys: .overwrites, since: "1.0.0", complexity: "O(1)", summary: "x", run: set)
-    @Sendable static func set(_ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply) throws(CommandError) {
+
+    static let MGET = Command(
+        "MGET key [key ...]", [.readonly, .fast], keys: .reads, since: "1.0.0",
+        complexity: "O(N) where N is the number of keys to retrieve.",
+        summary: "Returns the string values of several keys at once.", run: mget)
+
+    @Sendable static func mget(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        reply.array(args.count - 1)
+        for i in 1..<args.count {
+            let key = call.key(args[i])
+            // A key of another type counts as missing.
+            guard let value = try? call.string(key) else {
+                reply.null()
+                continue
+            }
+            reply.string(value)
+        }
+    }
+
+    static let STRLEN = Command(
+        "STRLEN key", [.readonly, .fast], keys: .inspects, since: "2.2.0",
+        complexity: "O(1)",
+        summary: "Returns the length of a string value in bytes.", run: strlen)
+
+    @Sendable static func strlen(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let value = try call.string(args.key)
+        reply.integer(Int64(value?.count ?? 0))
+    }
+
+    private static let rangeComplexity: StaticString =
+        "O(N) where N is the length of the returned string."
+
+    static let GETRANGE = Command(
+        "GETRANGE key start:integer end:integer", [.readonly], keys: .reads, since: "2.4.0",
+        complexity: rangeComplexity,
+        summary: "Returns the bytes of a string value between two offsets.", run: getrange)
+
+    static let SUBSTR = Command(
+        "SUBSTR key start:integer end:integer", [.readonly], keys: .reads, since: "1.0.0",
+        complexity: rangeComplexity,
+        summary: "Returns the bytes of a string value between two offsets.", run: getrange)
+
+    @Sendable static func getrange(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let start = try args.integer(2), end = try args.integer(3)
+        guard let value = try call.string(args.key) else { return reply.bulk(Bytes()) }
+        guard let range = byteRange(start, end, count: value.count) else {
+            return reply.bulk(Bytes())
+        }
+        if value.form == .integer {
+            let text = value.array
+            return reply.bulk(text.span.extracting(range))
+        }
+        reply.bulk(value.bytes.extracting(range))
+    }
+
+    /// The bytes that `start` and `end` name, inclusive and negative from the end; nil for none.
+    static func byteRange(_ start: Int64, _ end: Int64, count: Int) -> Range<Int>? {
+        if start < 0, end < 0, start > end { return nil }
+        let n = Int64(count)
+        // Neither sum can overflow: n is at most 2^32 and the other term negative.
+        let first = max(start < 0 ? n + start : start, 0)
+        let last = min(max(end < 0 ? n + end : end, 0), n - 1)
+        if n == 0 || first > last { return nil }
+        return Int(first)..<Int(last) + 1
+    }
+
+    // MARK: - Setting
+
+    static let SET = Command(
+        """
+        SET key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
+        EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]
+        """, [.write, .denyOOM], keys: .overwrites, since: "1.0.0", complexity: "O(1)",
+        summary: "Sets the string value of a key, ignoring its type.", run: set)
+
+    @Sendable static func set(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        if args.count == 3 {
+            call.set(args.key, to: args[2], event: "set")
+            return reply.ok()
+        }
+        try setWithOptions(args, &call, &reply)
+    }
+
+    private enum Condition { case always, ifMissing, ifExists, ifEqual(Int) }
+
+    @inline(never) private static func setWithOptions(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        var condition = Condition.always
+        var lifetime = Lifetime.none
+        var get = false
+        var options = args.options(from: 3)
+        while let option = options.next() {
+            switch (option, condition, lifetime) {
+            case ("NX", .always, _), ("NX", .ifMissing, _): condition = .ifMissing
+            case ("XX", .always, _), ("XX", .ifExists, _): condition = .ifExists
+            case ("IFEQ", .always, _): condition = .ifEqual(try options.position())
+            case ("GET", _, _): get = true
+            case ("KEEPTTL", _, .none), ("KEEPTTL", _, .keep): lifetime = .keep
+            default:
+                guard let unit = TimeUnit(option), lifetime.accepts(unit) else { throw .syntax }
+                lifetime = .argument(try options.position(), unit)
+            }
+        }
+        let expiry = try lifetime.expiry(args, call.now)
+        try store(args, condition, expiry, get: get, &call, &reply)
+    }
+
+    private static func store(
+        _ args: borrowing Arguments, _ condition: Condition, _ expiry: Expiry, get: Bool,
+        _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        if get { _ = try answer(args, &call, &reply) }
+        let holds: Bool =
+            switch condition {
+            case .always: true
+            case .ifMissing: !call.exists(args.key)
+            case .ifExists: call.exists(args.key)
+            case .ifEqual(let i): try isEqual(args.key, args[i], &call)
+            }
+        guard holds else { return get ? () : reply.null() }
+        call.set(args.key, to: args[2], expiry: expiry, event: "set")
+        if expiry != .none, expiry != .keep { call.noted(args.key, .generic, "expire") }
+        if !get { reply.ok() }
+    }
+
+    /// Whether `key` exists and its string is exactly `value`.
+    private static func isEqual(
+        _ key: borrowing Key, _ value: Bytes, _ call: inout Call
+    ) throws(CommandError) -> Bool {
+        guard let old = try call.stringToChange(key) else { return false }
+        if old.form == .integer { return Numbers.integer(value) == old.number }
+        return old.bytes.equals(value)
+    }
+
+    static let SETNX = Command(
+        "SETNX key value", [.write, .denyOOM, .fast], keys: .inserts, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Sets the string value of a key that does not exist.", run: setnx)
+
+    @Sendable static func setnx(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        if call.exists(args.key) { return reply.integer(0) }
         call.set(args.key, to: args[2], event: "set")
+        reply.integer(1)
+    }
+
+    static let SETEX = Command(
+        "SETEX key seconds value", [.write, .denyOOM], keys: .overwrites, since: "2.0.0",
+        complexity: "O(1)",
+        summary: "Sets the string value of a key together with a lifetime in seconds.", run: setex)
+
+    @Sendable static func setex(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        try setExpiring(args, .seconds, &call, &reply)
+    }
+
+    static let PSETEX = Command(
+        "PSETEX key milliseconds value", [.write, .denyOOM], keys: .overwrites, since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Sets the string value of a key together with a lifetime in milliseconds.", run: psetex)
+
+    @Sendable static func psetex(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        try setExpiring(args, .milliseconds, &call, &reply)
+    }
+
+    private static func setExpiring(
+        _ args: borrowing Arguments, _ unit: TimeUnit, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let deadline = try unit.deadline(args.integer(2), call.now)
+        call.set(args.key, to: args[3], expiry: .at(deadline), event: "set")
+        call.noted(args.key, .generic, "expire")
         reply.ok()
     }
+
+    static let GETSET = Command(
+        "GETSET key value", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Sets the string value of a key and returns the previous one.", run: getset)
+
+    @Sendable static func getset(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        _ = try answer(args, &call, &reply)
+        call.set(args.key, to: args[2], event: "set")
+    }
+
+    static let MSET = Command(
+        "MSET key value [key value ...]", [.write, .denyOOM], keys: .overwrites, since: "1.0.1",
+        complexity: "O(N) where N is the number of keys to set.",
+        summary: "Sets the string values of several keys at once.", run: mset)
+
+    @Sendable static func mset(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard args.count % 2 == 1 else { throw .wrongArity }
+        setPairs(args, &call)
+        reply.ok()
+    }
+
+    static let MSETNX = Command(
+        "MSETNX key value [key value ...]", [.write, .denyOOM], keys: .inserts, since: "1.0.1",
+        complexity: "O(N) where N is the number of keys to set.",
+        summary: "Sets the string values of several keys if none of them exists.", run: msetnx)
+
+    @Sendable static func msetnx(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard args.count % 2 == 1 else { throw .wrongArity }
+        for i in stride(from: 1, to: args.count, by: 2) where call.exists(call.key(args[i])) {
+            return reply.integer(0)
+        }
+        setPairs(args, &call)
+        reply.integer(1)
+    }
+
+    private static func setPairs(_ args: borrowing Arguments, _ call: inout Call) {
+        for i in stride(from: 1, to: args.count, by: 2) {
+            let key = call.key(args[i])
+            call.set(key, to: args[i + 1], event: "set")
+        }
+    }
+
+    // MARK: - Reading and changing
+
+    /// Replies with the string at the key, or null; false when there is none.
+    private static func answer(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) -> Bool {
+        guard let value = try call.string(args.key) else {
+            reply.null()
+            return false
+        }
+        reply.string(value)
+        return true
+    }
+
+    static let GETDEL = Command(
+        "GETDEL key", [.write, .fast], keys: .readsAndDeletes, since: "6.2.0",
+        complexity: "O(1)",
+        summary: "Returns the string value of a key and deletes the key.", run: getdel)
+
+    @Sendable static func getdel(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard try answer(args, &call, &reply) else { return }
+        _ = call.remove(args.key)
+    }
+
+    static let GETEX = Command(
+        "GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]", [.write, .fast], keys: .readsAndUpdates, since: "6.2.0",
+        complexity: "O(1)",
+        summary: "Returns the string value of a key and changes its lifetime.", run: getex)
+
+    @Sendable static func getex(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        var lifetime = Lifetime.none
+        var options = args.options(from: 2)
+        while let option = options.next() {
+            switch (option, lifetime) {
+            case ("PERSIST", .none), ("PERSIST", .persist): lifetime = .persist
+            default:
+                guard let unit = TimeUnit(option), lifetime.accepts(unit) else { throw .syntax }
+                lifetime = .argument(try options.position(), unit)
+            }
+        }
+        guard try answer(args, &call, &reply) else { return }
+        // A bad time takes the reply back again: the executor truncates it.
+        let expiry = try lifetime.expiry(args, call.now)
+        guard let place = call.find(args.key) else { return }
+        switch expiry {
+        case .at(let deadline): call.setDeadline(args.key, at: place, deadline)
+        case .none where lifetime == .persist && place.record.hasDeadline:
+            call.persist(args.key, at: place)
+        case .none, .keep: break
+        }
+    }
+
+    static let DELIFEQ = Command(
+        "DELIFEQ key value", [.write, .fast], keys: .deletes, since: "9.0.0",
+        complexity: "O(1)",
+        summary: "Deletes a key if its string value equals the given one.", run: delifeq)
+
+    @Sendable static func delifeq(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard try isEqual(args.key, args[2], &call) else { return reply.integer(0) }
+        reply.integer(call.remove(args.key) ? 1 : 0)
+    }
+
+    static let APPEND = Command(
+        "APPEND key value", [.write, .denyOOM, .fast], keys: .appends, since: "2.0.0",
+        complexity: "O(1) amortised: a growing value gets spare room.",
+        summary: "Appends to a string value, creating the key if needed.", run: append)
+
+    @Sendable static func append(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard let end = try call.lengthToChange(args.key) else {
+            call.set(args.key, to: args[2], event: "append")
+            return reply.integer(Int64(args[2].count))
+        }
+        try checkLength(end, args[2].count, call)
+        let length = call.write(args[2], at: end, of: args.key, event: "append")
+        reply.integer(Int64(length))
+    }
+
+    static let SETRANGE = Command(
+        "SETRANGE key offset value", [.write, .denyOOM], keys: .updates, since: "2.2.0",
+        complexity: "O(1) for short values, else O(M) where M is the length of the value.",
+        summary: "Overwrites part of a string value from an offset on.", run: setrange)
+
+    @Sendable static func setrange(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let offset = try args.integer(2)
+        guard offset >= 0 else { throw .offsetOutOfRange }
+        let old = try call.lengthToChange(args.key) ?? 0
+        if args[3].count == 0 { return reply.integer(Int64(old)) }
+        try checkLength(Int(offset), args[3].count, call)
+        let length = call.write(args[3], at: Int(offset), of: args.key, event: "setrange")
+        reply.integer(Int64(length))
+    }
+
+    /// Refuses a string that would be longer than `proto-max-bulk-len`.
+    private static func checkLength(
+        _ offset: Int, _ count: Int, _ call: borrowing Call
+    ) throws(CommandError) {
+        let (sum, overflow) = offset.addingReportingOverflow(count)
+        // Lengths are kept in 32 bits, whatever the configuration allows.
+        let most = min(Int(clamping: call.configuration.protoMaxBulkLength), Int(UInt32.max) / 2)
+        guard !overflow, sum <= most else { throw .stringTooLong }
+    }
+
+    // MARK: - Counting
+
+    static let INCR = Command(
+        "INCR key", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Adds one to the integer value of a key.", run: incr)
+
+    @Sendable static func incr(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        reply.integer(try call.add(1, to: args.key, event: "incrby"))
+    }
+
+    static let DECR = Command(
+        "DECR key", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Subtracts one from the integer value of a key.", run: decr)
+
+    @Sendable static func decr(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        reply.integer(try call.add(-1, to: args.key, event: "incrby"))
+    }
+
+    static let INCRBY = Command(
+        "INCRBY key increment:integer", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Adds to the integer value of a key.", run: incrby)
+
+    @Sendable static func incrby(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let delta = try args.integer(2)
+        reply.integer(try call.add(delta, to: args.key, event: "incrby"))
+    }
+
+    static let DECRBY = Command(
+        "DECRBY key decrement:integer", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Subtracts from the integer value of a key.", run: decrby)
+
+    @Sendable static func decrby(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let delta = try args.integer(2)
+        guard delta != .min else { throw call.failed("ERR decrement would overflow") }
+        reply.integer(try call.add(-delta, to: args.key, event: "incrby"))
+    }
+
+    static let INCRBYFLOAT = Command(
+        "INCRBYFLOAT key increment:double", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Adds to the floating-point value of a key.", run: incrbyfloat)
+
+    @Sendable static func incrbyfloat(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let old = try call.copyToChange(args.key)
+        let text = try Numbers.sum(of: old ?? Array("0".utf8), args[2].array)
+        call.setText(args.key, to: text.span, event: "incrbyfloat")
+        reply.bulk(text.span)
+    }
 }
-extension Family { static var all: [Family] { [Strings.family] } }

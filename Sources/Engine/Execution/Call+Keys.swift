@@ -48,6 +48,22 @@ extension Call {
         return place
     }
 
+    /// The place of `key` for a command that looks at the key, not at its value: counts the hit
+    /// or miss and leaves the access clock alone.
+    @inline(__always) mutating func inspect(_ key: borrowing Key) -> HashTable.Place? {
+        let place = find(key)
+        if place == nil { statistics.misses &+= 1 } else { statistics.hits &+= 1 }
+        return place
+    }
+
+    /// A record of the selected database chosen by chance; it may have expired.
+    mutating func randomRecord() -> Record? {
+        var generator = random
+        let record = keyspace.databases[session.database].random(&generator)
+        random = generator
+        return record
+    }
+
     // MARK: - Reading
 
     @_lifetime(immortal)
@@ -76,6 +92,18 @@ extension Call {
         return try view(place.record)
     }
 
+    /// The length in bytes of the string at `key`, which a command will change.
+    mutating func lengthToChange(_ key: borrowing Key) throws(CommandError) -> Int? {
+        guard let place = find(key) else { return nil }
+        return try view(place.record).count
+    }
+
+    /// An owned copy of the string at `key`, which a command will change.
+    mutating func copyToChange(_ key: borrowing Key) throws(CommandError) -> [UInt8]? {
+        guard let place = find(key) else { return nil }
+        return try view(place.record).array
+    }
+
     /// Whether `key` exists; counts nothing.
     @inline(__always) mutating func exists(_ key: borrowing Key) -> Bool { find(key) != nil }
 
@@ -88,6 +116,14 @@ extension Call {
         let place = find(key)
         keyspace.databases[session.database].setString(
             key, at: place, value, expiry, clock: clock)
+        changed(key, .string, event)
+        if place == nil { created(key) }
+    }
+
+    /// Sets `key` to a string that stays text even if it is an integer; its deadline stays.
+    mutating func setText(_ key: borrowing Key, to value: Bytes, event: StaticString) {
+        let place = find(key)
+        keyspace.databases[session.database].setText(key, at: place, value, .keep, clock: clock)
         changed(key, .string, event)
         if place == nil { created(key) }
     }
@@ -143,12 +179,7 @@ extension Call {
 
     private mutating func insertWritten(_ bytes: Bytes, at offset: Int, _ key: borrowing Key) {
         let index = session.database
-        if offset == 0 {
-            return keyspace.databases[index].setString(
-                key, at: nil, bytes, .none, clock: clock)
-        }
-        let empty = Bytes()
-        keyspace.databases[index].setString(key, at: nil, empty, .none, clock: clock)
+        keyspace.databases[index].setText(key, at: nil, Bytes(), .none, clock: clock)
         guard let place = keyspace.databases[index].find(key) else { return }
         keyspace.databases[index].resizeString(key, at: place, to: offset + bytes.count)
             .record.write(bytes, at: offset)
@@ -184,15 +215,26 @@ extension Call {
         changed(key, .generic, "persist")
     }
 
-    /// Copies the value at `place`, which belongs to the selected database, to `key` of
-    /// `database`, replacing what is there; the deadline goes along.
-    mutating func copy(
-        _ place: HashTable.Place, to key: borrowing Key, in database: Int
-    ) {
-        let source = place.record
-        let deadline: Int64? = source.hasDeadline ? source.deadline : nil
-        // Heaps differ or the source stays: the copy is made before anything is replaced.
-        keyspace.databases[database].insertCopy(of: source, key, deadline: deadline)
+    /// Copies the value of `source`, a live key of the selected database, to `key` of `database`,
+    /// which must not exist; the deadline goes along. The caller says what changed.
+    mutating func copy(_ source: borrowing Key, to key: borrowing Key, in database: Int) {
+        guard let record = find(source)?.record else { return }
+        let deadline: Int64? = record.hasDeadline ? record.deadline : nil
+        keyspace.databases[database].insertCopy(of: record, key, deadline: deadline)
+    }
+
+    /// Takes `key` away as part of another change, which the caller tells.
+    mutating func discard(_ key: borrowing Key) {
+        guard let place = find(key) else { return }
+        keyspace.databases[session.database].remove(place, hash: key.hash)
+    }
+
+    /// Runs `body` with another database selected.
+    mutating func inDatabase(_ database: Int, _ body: (inout Call) -> Void) {
+        let home = session.database
+        session.database = database
+        body(&self)
+        session.database = home
     }
 
     // MARK: - Telling
@@ -202,6 +244,13 @@ extension Call {
         _ key: borrowing Key, _ kind: ChangeClass, _ event: StaticString
     ) {
         effects.dirty &+= 1
+        if !interest.isEmpty { note(key.bytes, kind, event, session.database) }
+    }
+
+    /// A further event of a change that `changed` has told.
+    @inline(__always) mutating func noted(
+        _ key: borrowing Key, _ kind: ChangeClass, _ event: StaticString
+    ) {
         if !interest.isEmpty { note(key.bytes, kind, event, session.database) }
     }
 

@@ -36,7 +36,6 @@ enum CommandGroup: String, Sendable {
 
 /// How a command touches the keys it names: the flags of its key specification.
 enum KeyAccess: Sendable {
-    case none
     /// `RO ACCESS`
     case reads
     /// `RO`: looks at the key, not at its value.
@@ -47,6 +46,8 @@ enum KeyAccess: Sendable {
     case inserts
     /// `RW UPDATE`
     case updates
+    /// `RW INSERT`
+    case appends
     /// `RW ACCESS UPDATE`
     case readsAndUpdates
     /// `RW ACCESS DELETE`
@@ -66,14 +67,15 @@ typealias Handler =
 struct Command: Sendable {
     let syntax: StaticString
     let flags: CommandFlags
-    let keys: KeyAccess
+    /// One access for each key that the syntax line names, the last for all that follow.
+    let keys: [KeyAccess]
     let since: StaticString
     let complexity: StaticString
     let summary: StaticString
     let run: Handler
 
     init(
-        _ syntax: StaticString, _ flags: CommandFlags, keys: KeyAccess = .none,
+        _ syntax: StaticString, _ flags: CommandFlags, keys: KeyAccess...,
         since: StaticString, complexity: StaticString, summary: StaticString,
         run: @escaping Handler
     ) {

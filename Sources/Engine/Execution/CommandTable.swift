@@ -26,7 +26,7 @@ struct CommandTable: ~Copyable {
             _ = nameCount
             var gates = Gates()
             if !all[i].flags.contains(.noAuth) { gates.insert(.authentication) }
-            return Entry(run: BareHandler(all[i].run), gates: gates, flags: all[i].flags, arityMin: Int32(required), arityMax: open ? .max : Int32(required), hasKey: all[i].keys != .none && nameCount == 1, isContainer: false)
+            return Entry(run: BareHandler(all[i].run), gates: gates, flags: all[i].flags, arityMin: Int32(required), arityMax: open ? .max : Int32(required), hasKey: !all[i].keys.isEmpty && nameCount == 1, isContainer: false)
         }
         for (i, c) in all.enumerated() {
             let words = String(describing: c.syntax).split(separator: " ").map(String.init)

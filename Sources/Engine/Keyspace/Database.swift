@@ -90,6 +90,14 @@ struct Database: ~Copyable {
         {
             return setInteger(key, at: place, number, expiry, clock: clock)
         }
+        setText(key, at: place, value, expiry, clock: clock)
+    }
+
+    /// Replaces whatever is at `place` by a string, kept as the bytes it is.
+    @inline(__always) mutating func setText(
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
+        clock: UInt32
+    ) {
         let record = room(key, at: place, .string, value.count, expiry)
         record.replace(value)
         record.touch(clock)

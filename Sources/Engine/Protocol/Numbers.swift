@@ -1,5 +1,7 @@
 //  Numbers.swift — numbers in and out, as strict as Redis reads and as Redis prints them.
 
+import Platform
+
 enum Numbers {
     /// A signed 64-bit integer in its one canonical form: no sign but '-', no leading zero, no
     /// white space.
@@ -24,6 +26,30 @@ enum Numbers {
             return value <= UInt64(Int64.max) + 1 ? Int64(truncatingIfNeeded: 0 &- value) : nil
         }
         return Int64(exactly: value)
+    }
+
+    /// An unsigned 64-bit integer of decimal digits only; leading zeros are allowed.
+    static func unsigned(_ s: Bytes) -> UInt64? {
+        guard s.count > 0, s.count <= 40 else { return nil }
+        var value: UInt64 = 0
+        for i in 0..<s.count {
+            let digit = s[i] &- 48
+            if digit > 9 { return nil }
+            let (tens, over) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(UInt64(digit))
+            if over || carry { return nil }
+            value = sum
+        }
+        return value
+    }
+
+    /// The sum of two decimal numbers, as INCRBYFLOAT prints it: at most 17 decimals.
+    static func sum(of a: [UInt8], _ b: [UInt8]) throws(CommandError) -> [UInt8] {
+        do throws(Decimals.Failure) {
+            return try Decimals.sum(of: a, b)
+        } catch {
+            throw error == .notFinite ? .notANumberOrInfinity : .notAFloat
+        }
     }
 
     /// The shortest decimal that reads back as `value`.

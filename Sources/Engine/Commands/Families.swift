@@ -1,0 +1,1 @@
+extension Family { static var all: [Family] { [Strings.family, Keys.family, Expirations.family] } }

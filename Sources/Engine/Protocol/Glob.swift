@@ -1,0 +1,1 @@
+enum Glob { static func matches(pattern: Bytes, _ text: Bytes, ignoringCase: Bool = false) -> Bool { true } }

@@ -1,0 +1,35 @@
+//  Decimals.swift — decimal arithmetic in the C library's widest binary format.  U
+//
+//  Swift has no such type on every platform; the clients of INCRBYFLOAT see its digits.
+//
+//  ## Safety
+//  - S1: both texts are NUL-terminated copies; `out` has the size that is passed with it.
+import CPlatform
+
+public enum Decimals {
+    public enum Failure: Error {
+        case malformedFirst, malformedSecond, notFinite
+    }
+
+    /// The sum of two decimal numbers with at most 17 decimals and no trailing zeros.
+    ///
+    /// - Throws: `Failure` when a number is malformed or the sum is infinite.
+    public static func sum(
+        of a: [UInt8], _ b: [UInt8]
+    ) throws(Failure) -> [UInt8] {
+        // Longer texts are no numbers; a NUL byte would hide what follows it.
+        guard a.count < 256, !a.contains(0) else { throw .malformedFirst }
+        guard b.count < 256, !b.contains(0) else { throw .malformedSecond }
+        let first = a.map { CChar(bitPattern: $0) } + [0]
+        let second = b.map { CChar(bitPattern: $0) } + [0]
+        // The widest sum has 4,933 digits before the point.
+        var out = [CChar](repeating: 0, count: 5120)
+        let length = unsafe cp_add_decimals(first, second, &out, out.count)  // S1
+        switch length {
+        case -1: throw .malformedFirst
+        case -2: throw .malformedSecond
+        case ..<0: throw .notFinite
+        default: return out[..<Int(length)].map { UInt8(bitPattern: $0) }
+        }
+    }
+}
