@@ -2,7 +2,6 @@
 //
 //  Inline functions only where the body is one instruction or one macro; the rest is Swift.
 #pragma once
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -85,3 +84,17 @@ static inline size_t cp_usable_size(void *p) {
 /// to 17 decimals, trailing zeros removed, into `out`. Returns the length, or -1 or -2 when the
 /// first or second number is malformed, -3 when the sum is not finite.
 int cp_add_decimals(const char *a, const char *b, char *out, size_t size);
+
+/// The system's words for an error code.
+void cp_error_text(int code, char *out, size_t size);
+
+// Sockets. A negative result is an error code with its sign changed.
+
+int cp_listen_tcp(const char *address, uint16_t port, int backlog);
+int cp_listen_unix(const char *path, uint32_t permissions, int backlog);
+uint16_t cp_local_port(int fd);
+int cp_accept(int listener);
+void cp_no_delay(int fd);
+void cp_keep_alive(int fd, int seconds);
+int cp_peer_is_local(int fd);
+void cp_address(int fd, int local, char *out, size_t size);

@@ -1,0 +1,271 @@
+//  Server+Connections.swift — bytes in, bytes out, and the end of a connection.
+import Platform
+
+extension Server {
+    // MARK: - In
+
+    mutating func read(_ slot: Int) {
+        if connections[slot].isClosing { return readToDiscard(slot) }
+        let fd = connections[slot].descriptor
+        if connections[slot].input.count > 0 {
+            let n = unsafe connections[slot].input.fill(Self.readBytes) {
+                unsafe Socket.read(fd, into: $0)
+            }
+            guard account(slot, n), !connections[slot].hasYielded else { return }
+            return serveHeld(slot)
+        }
+        shared.removeAll()
+        let n = unsafe shared.fill(Self.readBytes) { unsafe Socket.read(fd, into: $0) }
+        guard account(slot, n) else { return }
+        let start = arena.out.count
+        let served = Self.serve(shared, &executor, &connections[slot], slot, &arena)
+        finish(slot, served, start)
+    }
+
+    /// Counts what was read; false when nothing was, which may end the connection.
+    private mutating func account(_ slot: Int, _ n: Int) -> Bool {
+        guard n > 0 else {
+            if n != Socket.wouldBlock { close(slot) }
+            return false
+        }
+        executor.call.statistics.bytesIn &+= n
+        executor.call.clients[slot].bytesIn &+= Int64(n)
+        return true
+    }
+
+    /// After a protocol error nothing counts but the end of the stream.
+    private mutating func readToDiscard(_ slot: Int) {
+        let fd = connections[slot].descriptor
+        shared.removeAll()
+        let n = unsafe shared.fill(Self.readBytes) { unsafe Socket.read(fd, into: $0) }
+        if n <= 0, n != Socket.wouldBlock { close(slot) }
+    }
+
+    /// Fields of the server as separate parameters: a span borrowed from one field would
+    /// otherwise lock them all.
+    private static func serve(
+        _ input: borrowing ByteBuffer, _ executor: inout Executor,
+        _ connection: inout Connection, _ slot: Int, _ arena: inout Reply
+    ) -> Served {
+        let bytes = input.span
+        let served = executor.serve(bytes, &connection.parser, client: slot, &arena)
+        if served.consumed < bytes.count, served.verdict != .close {
+            connection.input.append(bytes.extracting(served.consumed...))
+        }
+        return served
+    }
+
+    /// Serves what is held in the connection's own buffer.
+    private mutating func serveHeld(_ slot: Int) {
+        var held = ByteBuffer()
+        swap(&held, &connections[slot].input)
+        let start = arena.out.count
+        let served = Self.serveHeld(&held, &executor, &connections[slot], slot, &arena)
+        swap(&held, &connections[slot].input)
+        finish(slot, served, start)
+    }
+
+    private static func serveHeld(
+        _ held: inout ByteBuffer, _ executor: inout Executor, _ connection: inout Connection,
+        _ slot: Int, _ arena: inout Reply
+    ) -> Served {
+        let served = executor.serve(held.span, &connection.parser, client: slot, &arena)
+        held.removeFirst(served.consumed)
+        // What was one large request may be a few bytes now.
+        if held.count == 0 { held.shrink(to: 0) }
+        return served
+    }
+
+    mutating func resumeYielded() {
+        guard !yielded.isEmpty else { return }
+        let slots = yielded
+        yielded = []
+        for slot in slots where connections[slot].isOpen && connections[slot].hasYielded {
+            connections[slot].hasYielded = false
+            serveHeld(slot)
+        }
+    }
+
+    /// Takes note of what serving a connection came to.
+    private mutating func finish(_ slot: Int, _ served: Served, _ start: Int) {
+        switch served.verdict {
+        case .done: break
+        case .yielded:
+            connections[slot].hasYielded = true
+            yielded.append(slot)
+        case .close: connections[slot].isClosing = true
+        }
+        mirror(slot)
+        let end = arena.out.count
+        if end > start { addReplies(slot, start..<end) }
+        if end > start || connections[slot].isClosing { markDirty(slot) }
+        if connections[slot].input.count > executor.call.configuration.clientQueryBufferLimit {
+            let info = executor.call.clientInfo(slot)
+            log.warning("Closing client that reached max query buffer length: \(info)")
+            executor.call.statistics.inputBufferLimitDisconnections += 1
+            close(slot)
+        }
+    }
+
+    /// What CLIENT LIST shows of the buffers.
+    private mutating func mirror(_ slot: Int) {
+        let held = connections[slot].input.count
+        if held == 0, executor.call.clients[slot].inputBytes == 0 { return }
+        executor.call.clients[slot].inputBytes = held
+        executor.call.clients[slot].inputFreeBytes = connections[slot].input.capacity - held
+    }
+
+    // MARK: - Out
+
+    private mutating func addReplies(_ slot: Int, _ range: Range<Int>) {
+        let earlier = connections[slot].replies
+        if earlier.isEmpty {
+            connections[slot].replies = range
+        } else if earlier.upperBound == range.lowerBound {
+            connections[slot].replies = earlier.lowerBound..<range.upperBound
+        } else {
+            // Served twice in a turn, with others in between.
+            Self.keep(arena, earlier, &connections[slot].output)
+            connections[slot].replies = range
+        }
+    }
+
+    private mutating func markDirty(_ slot: Int) {
+        if connections[slot].isDirty { return }
+        connections[slot].isDirty = true
+        dirty.append(slot)
+    }
+
+    private static func keep(
+        _ arena: borrowing Reply, _ range: Range<Int>, _ output: inout ByteBuffer
+    ) {
+        output.append(arena.out.span.extracting(range))
+    }
+
+    /// Sends the turn's replies.
+    mutating func flush() {
+        guard !dirty.isEmpty else { return }
+        var i = 0
+        while i < dirty.count {
+            let slot = dirty[i]
+            i &+= 1
+            guard connections[slot].isOpen else { continue }
+            connections[slot].isDirty = false
+            send(slot)
+        }
+        dirty.removeAll(keepingCapacity: true)
+        arena.out.removeAll()
+        arena.out.shrink(to: Self.arenaBytesKept)
+    }
+
+    private mutating func send(_ slot: Int) {
+        let range = connections[slot].replies
+        connections[slot].replies = 0..<0
+        // What is older goes first.
+        if connections[slot].output.count > 0 {
+            if !range.isEmpty { Self.keep(arena, range, &connections[slot].output) }
+            return connections[slot].waitsToWrite ? checkLimits(slot) : drain(slot)
+        }
+        var sent = 0
+        if !range.isEmpty {
+            let fd = connections[slot].descriptor
+            sent = Socket.write(fd, arena.out.span.extracting(range))
+            if sent == Socket.broken { return close(slot) }
+            sent = max(sent, 0)
+            countOut(slot, sent)
+        }
+        if sent < range.count {
+            Self.keep(arena, range.dropFirst(sent), &connections[slot].output)
+            return waitToWrite(slot)
+        }
+        if connections[slot].isClosing { close(slot) }
+    }
+
+    private mutating func countOut(_ slot: Int, _ n: Int) {
+        executor.call.statistics.bytesOut &+= n
+        executor.call.clients[slot].bytesOut &+= Int64(n)
+    }
+
+    private mutating func waitToWrite(_ slot: Int) {
+        if !connections[slot].waitsToWrite {
+            connections[slot].waitsToWrite = true
+            watch(slot, write: true)
+            guard connections[slot].isOpen else { return }
+        }
+        checkLimits(slot)
+    }
+
+    private mutating func watch(_ slot: Int, write: Bool) {
+        let token = Token.connection(slot, connections[slot].generation)
+        do throws(SystemError) {
+            try poller.modify(connections[slot].descriptor, token: token, write: write)
+        } catch {
+            close(slot)
+        }
+    }
+
+    /// Sends what the socket did not take before.
+    mutating func drain(_ slot: Int) {
+        let count = connections[slot].output.count
+        if count > 0 {
+            let fd = connections[slot].descriptor
+            let sent = Socket.write(fd, connections[slot].output.span)
+            if sent == Socket.broken { return close(slot) }
+            if sent > 0 {
+                connections[slot].output.removeFirst(sent)
+                countOut(slot, sent)
+            }
+        }
+        mirrorOutput(slot)
+        if connections[slot].output.count > 0 { return waitToWrite(slot) }
+        connections[slot].output.shrink(to: 0)
+        connections[slot].aboveSoftLimitSince = 0
+        if connections[slot].isClosing { return close(slot) }
+        if connections[slot].waitsToWrite {
+            connections[slot].waitsToWrite = false
+            watch(slot, write: false)
+        }
+    }
+
+    private mutating func mirrorOutput(_ slot: Int) {
+        executor.call.clients[slot].outputBytes = connections[slot].output.count
+        executor.call.clients[slot].outputCapacity = connections[slot].output.capacity
+    }
+
+    /// A client that does not read must not hold any amount of memory.
+    private mutating func checkLimits(_ slot: Int) {
+        mirrorOutput(slot)
+        let limit = executor.call.configuration.outputBufferLimits.normal
+        let held = connections[slot].output.count
+        let now = executor.call.now
+        var isOver = limit.hardBytes > 0 && held >= limit.hardBytes
+        if limit.softBytes > 0, held >= limit.softBytes {
+            let since = connections[slot].aboveSoftLimitSince
+            if since == 0 { connections[slot].aboveSoftLimitSince = now }
+            if since != 0, now - since > Int64(limit.softSeconds) * 1000 { isOver = true }
+        } else {
+            connections[slot].aboveSoftLimitSince = 0
+        }
+        guard isOver else { return }
+        let info = executor.call.clientInfo(slot)
+        log.warning("Client \(info) closed for overcoming of output buffer limits.")
+        executor.call.statistics.outputBufferLimitDisconnections += 1
+        close(slot)
+    }
+
+    // MARK: - The end
+
+    mutating func close(_ slot: Int) {
+        guard connections[slot].isOpen else { return }
+        poller.forget(connections[slot].descriptor)
+        Socket.close(connections[slot].descriptor)
+        connections[slot].close()
+        executor.call.clients.close(slot)
+    }
+
+    /// Closes the clients that commands have killed.
+    mutating func closeDoomed() {
+        guard !executor.call.clients.doomed.isEmpty else { return }
+        for slot in executor.call.clients.takeDoomed() { close(slot) }
+    }
+}

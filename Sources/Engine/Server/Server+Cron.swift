@@ -1,0 +1,46 @@
+//  Server+Cron.swift — what happens from time to time, whether or not somebody asks.
+import Platform
+
+/// When the housekeeping runs.
+struct Cron {
+    /// Unix time in milliseconds.
+    private(set) var nextRun: Int64
+    private var runs = 0
+
+    init(now: Int64) { nextRun = now }
+
+    /// Whether a run is due; then the next one is `1000 / hz` milliseconds away.
+    mutating func isDue(_ now: Int64, hz: Int) -> Bool {
+        let period = Int64(1000 / max(hz, 1))
+        // A clock that was set back must not stop the housekeeping.
+        guard now >= nextRun || nextRun - now > period else { return false }
+        nextRun = now + period
+        runs &+= 1
+        return true
+    }
+
+    /// True once in `seconds`, for a run that just became due.
+    func isEvery(_ seconds: Int, hz: Int) -> Bool { runs % max(seconds * hz, 1) == 0 }
+}
+
+extension Server {
+    mutating func runCron() {
+        let now = executor.call.now
+        let hz = executor.call.configuration.hz
+        guard cron.isDue(now, hz: hz) else { return }
+        executor.call.sampleRates()
+        executor.call.samplePeakMemory()
+        executor.resizeTables()
+        if cron.isEvery(1, hz: hz) { closeIdle() }
+    }
+
+    /// Closes clients that have been silent for longer than `timeout`.
+    private mutating func closeIdle() {
+        let seconds = executor.call.configuration.timeout
+        guard seconds > 0 else { return }
+        let oldest = executor.call.now - Int64(seconds) * 1000
+        for slot in 0..<connections.count where connections[slot].isOpen {
+            if executor.call.clients[slot].lastActiveAt < oldest { close(slot) }
+        }
+    }
+}

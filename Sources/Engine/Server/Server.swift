@@ -1,0 +1,157 @@
+//  Server.swift — what a server owns, and the turn of its loop.
+//
+//  Everything hangs on this value, and the thread that runs `run` owns it. Other threads reach it
+//  through its mailbox alone.
+import Logging
+import Platform
+
+/// What other threads ask of a running server.
+package enum ServerMessage: Sendable {
+    /// Stop serving; the text goes to the log.
+    case stop(reason: String)
+}
+
+package struct Server: ~Copyable {
+    var executor: Executor
+    var connections = OwnedBuffer<Connection>(count: 0) { _ in Connection() }
+    /// Connections with replies to send, by slot.
+    var dirty: [Int] = []
+    /// Connections whose input waits for the next turn.
+    var yielded: [Int] = []
+    /// Replies of the turn, of all connections.
+    var arena = Reply(capacity: arenaBytesKept)
+    /// Where sockets are read into when nothing of a request is held already.
+    var shared = ByteBuffer(capacity: readBytes)
+    var poller: Poller
+    var listeners: [Listener] = []
+    var cron: Cron
+    var isStopping = false
+    /// Accepting rests until this time because descriptors ran out, in Unix milliseconds.
+    var acceptsAgainAt: Int64 = 0
+    let mailbox: Mailbox<ServerMessage>
+    let log: Logger
+
+    static var readBytes: Int { 64 << 10 }
+    /// Replies that the arena keeps room for between turns.
+    static var arenaBytesKept: Int { 256 << 10 }
+
+    /// A server that is not listening yet.
+    package init(
+        configuration: Configuration, identity: ServerIdentity, log: Logger,
+        mailbox: Mailbox<ServerMessage>
+    ) throws(SystemError) {
+        executor = Executor(configuration: configuration, identity: identity)
+        poller = try Poller()
+        self.mailbox = mailbox
+        self.log = log
+        cron = Cron(now: executor.call.now)
+        try poller.watch(mailbox.wakeup.descriptor, token: Token.mailbox)
+    }
+
+    deinit {
+        for listener in listeners { listener.close() }
+        for slot in 0..<connections.count where connections[slot].isOpen {
+            Socket.close(connections[slot].descriptor)
+        }
+    }
+
+    /// Serves until it is told to stop.
+    package mutating func run() {
+        while !isStopping { turn() }
+    }
+
+    /// One turn of the loop: the order of its lines is a contract.
+    private mutating func turn() {
+        let events = poller.wait(milliseconds: timeout())
+        // One time stamp per turn: every command of the turn sees the same time.
+        executor.tick()
+        for i in 0..<events { serve(poller[i]) }
+        // After new requests, so that a long pipeline does not come first twice.
+        resumeYielded()
+        // May change keys, so it comes before replies leave.
+        executor.expireDue()
+        runCron()
+        carryOutRequests()
+        // One write per connection and turn.
+        flush()
+        // Last: nobody above may hold a connection that is gone.
+        closeDoomed()
+    }
+
+    /// How long the poller may wait, in milliseconds.
+    private mutating func timeout() -> Int32 {
+        if !yielded.isEmpty { return 0 }
+        var wake = cron.nextRun
+        if let due = executor.wakeTime() { wake = min(wake, due) }
+        return Int32(clamping: max(wake &- Clock.unixMilliseconds(), 0))
+    }
+
+    private mutating func serve(_ event: PollEvent) {
+        switch Token(event.token) {
+        case .mailbox:
+            for message in mailbox.takeAll() { receive(message) }
+        case .listener(let i):
+            accept(listeners[i])
+        case .connection(let slot, let generation):
+            // The event may be for an earlier connection in the same slot.
+            guard connections[slot].isOpen, connections[slot].generation == generation else {
+                return
+            }
+            if event.isWritable { drain(slot) }
+            if event.isReadable, connections[slot].isOpen { read(slot) }
+        }
+    }
+
+    private mutating func receive(_ message: ServerMessage) {
+        switch message {
+        case .stop(let reason):
+            if !reason.isEmpty { log.warning("\(reason)") }
+            isStopping = true
+        }
+    }
+
+    /// What commands of this turn asked for.
+    private mutating func carryOutRequests() {
+        guard executor.call.requests.isPending else { return }
+        let requests = executor.call.requests
+        executor.call.requests = ServerRequests()
+        if !requests.changedDirectives.isEmpty { apply(requests.changedDirectives) }
+        if requests.shutdown {
+            log.warning("User requested shutdown...")
+            isStopping = true
+        }
+    }
+
+    /// Directives that somebody besides the configuration keeps take effect.
+    private mutating func apply(_ names: [String]) {
+        executor.configurationChanged()
+        if !Set(names).isDisjoint(with: ["bind", "port", "unixsocket", "tcp-backlog"]) {
+            relisten()
+        }
+    }
+}
+
+/// What an event of the poller is about, as its token says.
+enum Token {
+    case connection(slot: Int, generation: UInt32)
+    case listener(Int)
+    case mailbox
+
+    static var mailbox: UInt64 { 1 << 63 }
+    static func listener(_ i: Int) -> UInt64 { 1 << 62 | UInt64(i) }
+    static func connection(_ slot: Int, _ generation: UInt32) -> UInt64 {
+        UInt64(slot) | UInt64(generation) << 32
+    }
+
+    @inline(__always) init(_ word: UInt64) {
+        if word >> 62 == 0 {
+            self = .connection(
+                slot: Int(truncatingIfNeeded: word & 0xFFFF_FFFF),
+                generation: UInt32(truncatingIfNeeded: word >> 32))
+        } else if word >> 63 == 0 {
+            self = .listener(Int(truncatingIfNeeded: word & 0xFFFF))
+        } else {
+            self = .mailbox
+        }
+    }
+}
