@@ -44,7 +44,6 @@ enum CommandGroup: String, Sendable {
 
 /// How a command touches the keys it names: the flags of its key specification.
 enum KeyAccess: Sendable {
-    case none
     /// `RO ACCESS`
     case reads
     /// `RO`: looks at the key, not at its value.
@@ -54,7 +53,7 @@ enum KeyAccess: Sendable {
     /// `OW INSERT`
     case inserts
     /// `RW INSERT`: adds to what is there.
-    case adds
+    case appends
     /// `RW UPDATE`
     case updates
     /// `RW ACCESS UPDATE`
