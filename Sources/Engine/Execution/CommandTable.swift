@@ -1,54 +1,233 @@
-struct Entry: ~Copyable {
+//  CommandTable.swift — all commands of a server, found by name.
+//
+//  Built once per server from the families. What every request needs lies in `entries`, one record
+//  per command; what only COMMAND and the documentation need lies in `documents`, at the same
+//  positions. Statistics are kept by the executor in an array of its own, also at these positions.
+//
+//      names     open addressing, a quarter full at most     word ──► position
+//      entries   [ handler | gates | flags | arity | … ]     hot
+//      documents [ syntax | key specs | categories | … ]     cold
+//
+//  Look-up compares words of at most 24 bytes, folded to capitals, as three integers; no string is
+//  made. A container such as CLIENT exists because a subcommand does; its subcommands are found in
+//  an index of their own, by the second word and the position of the container.
+
+/// What the executor reads for each request.
+struct Entry: BitwiseCopyable {
     let run: BareHandler
+    /// Conditions under which the command must not run.
     let gates: Gates
     let flags: CommandFlags
+    /// Words that a request must and may have, the name included.
     let arityMin: Int32, arityMax: Int32
+    /// Word 1 is a key.
     let hasKey: Bool
+    /// Word 1 may name a subcommand.
     let isContainer: Bool
 }
+
+/// What a command tells about itself.
+struct CommandDocument: Sendable {
+    let command: Command
+    let group: CommandGroup
+    let syntax: Syntax
+    let keySpecs: [KeySpec]
+    let keyRange: KeyRange
+    /// The declared flags and the derived one.
+    let flags: CommandFlags
+    let categories: ACLCategories
+    let arity: Int32
+    /// In capitals, as `syntax.name`.
+    var name: [String] { syntax.name }
+    /// `get`, or `client|getname`.
+    let fullName: String
+    /// Positions of the subcommands.
+    var subcommands: [Int] = []
+    let isSubcommand: Bool
+    /// Not declared: exists because its subcommands do.
+    let isImplied: Bool
+
+    init(_ command: Command, _ group: CommandGroup) {
+        var syntax = Syntax(command)
+        let specs = KeySpecBuilder.specs(of: &syntax, command.keys)
+        let (range, isIncomplete) = KeyRange.covering(specs)
+        self.command = command
+        self.group = group
+        self.syntax = syntax
+        isImplied = false
+        keySpecs = specs
+        keyRange = range
+        flags = isIncomplete ? command.flags.union(.movableKeys) : command.flags
+        categories = ACLCategories.implied(by: command.flags, group, instead: command.instead)
+            .union(command.also)
+        arity = command.arity ?? syntax.arity
+        fullName = syntax.fullName
+        isSubcommand = syntax.name.count == 2
+    }
+
+    /// Whether a request with so many words can be right.
+    func allows(_ words: Int) -> Bool {
+        arity >= 0 ? words == Int(arity) : words >= -Int(arity)
+    }
+}
+
 struct CommandTable: ~Copyable {
-    struct Name: BitwiseCopyable { var word = Word(low: 0, high: 0, tail: 0, count: -1); var id: Int32 = -1 }
-    private var names: Buffer<Name>
-    var entries: OwnedBuffer<Entry>
-    let list: [Command]
-    var subs: [Int: [(Word, Int)]] = [:]
+    let entries: OwnedBuffer<Entry>
+    let documents: [CommandDocument]
+    private let names: NameIndex
+    private let subnames: NameIndex
+
     init(_ families: [Family]) {
-        let all = families.flatMap(\.commands)
-        list = all
-        names = Buffer(repeating: Name(), count: 2048)
-        var tops: [(String, Int)] = []
-        var children: [String: [(Word, Int)]] = [:]
-        entries = OwnedBuffer(count: all.count) { i in
-            let words = String(describing: all[i].syntax).split(separator: " ")
-            let nameCount = words.count > 1 && words[1].first!.isUppercase && all[i].syntax.utf8CodeUnitCount > 0 && ["CLIENT", "CONFIG", "OBJECT", "COMMAND", "DEBUG"].contains(String(words[0])) ? 2 : 1
-            let required = words.prefix { !$0.hasPrefix("[") }.count
-            let open = words.contains { $0.hasPrefix("[") } || all[i].syntax.description.contains("<")
-            _ = nameCount
-            var gates = Gates()
-            if !all[i].flags.contains(.noAuth) { gates.insert(.authentication) }
-            return Entry(run: BareHandler(all[i].run), gates: gates, flags: all[i].flags, arityMin: Int32(required), arityMax: open ? .max : Int32(required), hasKey: !all[i].keys.isEmpty && nameCount == 1, isContainer: false)
+        var documents = families.flatMap { family in
+            family.commands.map { CommandDocument($0, family.group) }
         }
-        for (i, c) in all.enumerated() {
-            let words = String(describing: c.syntax).split(separator: " ").map(String.init)
-            if ["CLIENT", "CONFIG", "OBJECT", "COMMAND", "DEBUG"].contains(words[0]), words.count > 1, words[1].first!.isUppercase { children[words[0], default: []].append((Word(words[1]), i)) } else { tops.append((words[0], i)) }
+        Self.addContainers(to: &documents)
+        self.documents = documents
+        entries = OwnedBuffer(count: documents.count) { Self.entry(of: documents[$0]) }
+        var names = NameIndex(count: documents.count)
+        var subnames = NameIndex(count: documents.count)
+        for (id, document) in documents.enumerated() {
+            if !document.isSubcommand { names.insert(Word(document.name[0]), id, owner: 0) }
+            for sub in document.subcommands {
+                subnames.insert(Word(documents[sub].name[1]), sub, owner: id)
+            }
         }
-        for (name, id) in tops {
-            let w = Word(name)
-            var s = CommandTable.slot(w)
-            while names[s].id >= 0 { s = (s + 1) & 2047 }
-            names[s] = Name(word: w, id: Int32(id))
-        }
-        _ = children
+        self.names = names
+        self.subnames = subnames
     }
-    @inline(__always) private static func slot(_ w: Word) -> Int { Int(truncatingIfNeeded: ((w.low ^ (w.high &* 31)) &* 0x9E37_79B9_7F4A_7C15) >> 53) }
-    @inline(__always) func find(_ w: Word) -> Int? {
-        var s = CommandTable.slot(w)
-        while true {
-            if names[s].id < 0 { return nil }
-            if names[s].word == w { return Int(names[s].id) }
-            s = (s &+ 1) & 2047
+
+    /// The position of the command called `word`.
+    @inline(__always) func find(_ word: Word) -> Int? { names.find(word, owner: 0) }
+
+    /// The position of the subcommand called `word` of the container at `id`.
+    func find(_ word: Word, in id: Int) -> Int? { subnames.find(word, owner: id) }
+
+    /// The position of the command that `args` names from word `i` on, a subcommand if it is one.
+    func find(_ args: borrowing Arguments, from i: Int) -> Int? {
+        guard i < args.count, let id = find(args.word(i)) else { return nil }
+        guard entries[id].isContainer, i + 1 < args.count else { return id }
+        return find(args.word(i + 1), in: id)
+    }
+
+    /// The position of the command called `name`, which may be `client|getname`.
+    func find(fullName name: String) -> Int? {
+        guard let bar = name.firstIndex(of: "|") else { return find(Word(name)) }
+        guard let id = find(Word(String(name[..<bar]))) else { return nil }
+        return find(Word(String(name[name.index(after: bar)...])), in: id)
+    }
+
+    /// `get`, or `client|getname`: the name that errors show.
+    func fullName(_ id: Int) -> String { documents[id].fullName }
+
+    /// Commands that are no subcommands.
+    var topLevelCount: Int { documents.count { !$0.isSubcommand } }
+
+    // MARK: - Building
+
+    /// Adds a container for each first word that only subcommands declare.
+    private static func addContainers(to documents: inout [CommandDocument]) {
+        var containers: [String: Int] = [:]
+        for (id, document) in documents.enumerated() where !document.isSubcommand {
+            let isNew = containers.updateValue(id, forKey: document.name[0]) == nil
+            precondition(isNew, "two commands are called \(document.name[0])")
+        }
+        for (id, document) in documents.enumerated() where document.isSubcommand {
+            let name = document.name[0]
+            if let container = containers[name] {
+                documents[container].subcommands.append(id)
+                continue
+            }
+            containers[name] = documents.count
+            var container = CommandDocument(containerOf: name, document)
+            container.subcommands = [id]
+            documents.append(container)
         }
     }
-    func find(_ w: Word, in id: Int) -> Int? { nil }
-    func fullName(_ id: Int) -> String { String(describing: list[id].syntax).split(separator: " ")[0].lowercased() }
+
+    private static func entry(of document: CommandDocument) -> Entry {
+        var gates = Gates()
+        if !document.flags.contains(.noAuth) { gates.insert(.authentication) }
+        if document.flags.contains(.denyOOM) { gates.insert(.memory) }
+        let least = document.arity.magnitude
+        return Entry(
+            run: BareHandler(document.command.run), gates: gates, flags: document.flags,
+            arityMin: Int32(clamping: least),
+            arityMax: document.arity >= 0 ? document.arity : .max,
+            hasKey: document.keySpecs.contains {
+                $0.begin == .index(1) && $0.find != .counted(count: 0, first: 1)
+                    && $0.access != .channel
+            },
+            isContainer: !document.subcommands.isEmpty)
+    }
+}
+
+extension CommandDocument {
+    /// A container that nobody declared; it came with the first of its subcommands.
+    fileprivate init(containerOf name: String, _ first: CommandDocument) {
+        command = Command(
+            "", since: "", complexity: "Depends on the subcommand.", summary: "", arity: -2,
+            run: Containers.run)
+        group = first.group
+        syntax = Syntax(name)
+        keySpecs = []
+        keyRange = KeyRange()
+        flags = []
+        categories = .slow
+        arity = -2
+        fullName = name.lowercased()
+        isSubcommand = false
+        isImplied = true
+    }
+}
+
+/// What a container does without a subcommand: arity refuses that before.
+private enum Containers {
+    @Sendable static func run(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) { throw .wrongArity }
+}
+
+/// Words and the numbers they stand for, each under an owner.
+struct NameIndex: ~Copyable {
+    // Not private: the compiler (6.3.1) emits a broken reference to a private element type.
+    struct Slot: BitwiseCopyable {
+        var word = Word(low: 0, high: 0, tail: 0, count: -1)
+        var owner: Int32 = -1
+        var id: Int32 = -1
+    }
+
+    private var slots: Buffer<Slot>
+    private let mask: Int
+
+    /// Room for `count` words: four slots for each, so that most are found at the first.
+    init(count: Int) {
+        var capacity = 64
+        while capacity < count * 4 { capacity *= 2 }
+        slots = Buffer(repeating: Slot(), count: capacity)
+        mask = capacity - 1
+    }
+
+    mutating func insert(_ word: Word, _ id: Int, owner: Int) {
+        precondition(word.count <= 24, "a name may have 24 bytes")
+        precondition(find(word, owner: owner) == nil, "a name stands for two commands")
+        var i = start(word, owner)
+        while slots[i].id >= 0 { i = (i &+ 1) & mask }
+        slots[i] = Slot(word: word, owner: Int32(clamping: owner), id: Int32(clamping: id))
+    }
+
+    @inline(__always) func find(_ word: Word, owner: Int) -> Int? {
+        var i = start(word, owner)
+        while slots[i].id >= 0 {
+            if slots[i].word == word, Int(slots[i].owner) == owner { return Int(slots[i].id) }
+            i = (i &+ 1) & mask
+        }
+        return nil
+    }
+
+    @inline(__always) private func start(_ word: Word, _ owner: Int) -> Int {
+        let mixed =
+            word.low ^ (word.high &* 31) ^ (word.tail &* 131)
+            ^ UInt64(truncatingIfNeeded: owner)
+        return Int(truncatingIfNeeded: (mixed &* 0x9E37_79B9_7F4A_7C15) >> 40) & mask
+    }
 }
