@@ -168,3 +168,48 @@ void cp_address(int fd, int local, char *out, size_t size) {
         snprintf(out, size, "%s:0", n > sizeof(sa_family_t) ? x->sun_path : "");
     }
 }
+
+// MARK: The process and the machine
+
+void cp_kernel(char *out, size_t size) {
+    struct utsname name;
+    if (uname(&name) != 0) {
+        snprintf(out, size, "unknown");
+    } else {
+        snprintf(out, size, "%s %s %s", name.sysname, name.release, name.machine);
+    }
+}
+
+long cp_resident_bytes(void) {
+    long total = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fscanf(f, "%ld %ld", &total, &resident) != 2) resident = 0;
+    fclose(f);
+    return resident * sysconf(_SC_PAGESIZE);
+}
+
+void cp_processor_time(int subject, double *user, double *system) {
+    struct rusage usage;
+    // RUSAGE_SELF is 0, RUSAGE_CHILDREN -1, RUSAGE_THREAD 1.
+    if (getrusage(subject, &usage) != 0) return;
+    *user = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+    *system = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+}
+
+unsigned long cp_raise_descriptor_limit(unsigned long wanted) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+    struct rlimit raised = limit;
+    raised.rlim_cur = wanted;
+    if (raised.rlim_max < wanted) raised.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return wanted;
+    // Only a privileged process raises the hard limit.
+    raised = limit;
+    raised.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+    return limit.rlim_cur;
+}
+
+void cp_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -28,5 +28,11 @@ public struct SystemError: Error, CustomStringConvertible, Equatable {
             decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// The machine or its kernel does not have such an address or family.
+    public var meansNoSuchAddress: Bool {
+        code == EADDRNOTAVAIL || code == EAFNOSUPPORT || code == EPROTONOSUPPORT
+            || code == ENOPROTOOPT || code == EPFNOSUPPORT
+    }
+
     public var description: String { "\(operation): \(reason)" }
 }

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -31,6 +32,11 @@
 #endif
 
 static inline int cp_errno(void) { return errno; }
+
+/// `open`, which Swift does not import because it is variadic.
+static inline int cp_open(const char *path, int flags, unsigned mode) {
+    return open(path, flags, mode);
+}
 
 /// Asks for the cache line at `p`.
 static inline void cp_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
@@ -98,3 +104,13 @@ void cp_no_delay(int fd);
 void cp_keep_alive(int fd, int seconds);
 int cp_peer_is_local(int fd);
 void cp_address(int fd, int local, char *out, size_t size);
+
+// The process and the machine.
+
+void cp_kernel(char *out, size_t size);
+long cp_resident_bytes(void);
+void cp_processor_time(int subject, double *user, double *system);
+unsigned long cp_raise_descriptor_limit(unsigned long wanted);
+
+/// Names the calling thread for tools; at most 15 bytes.
+void cp_name_thread(const char *name);

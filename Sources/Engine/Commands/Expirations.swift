@@ -10,9 +10,11 @@ enum Expirations {
     // MARK: - Setting
 
     static let EXPIRE = Command(
-        "EXPIRE key seconds [NX | XX | GT | LT]", [.write, .fast], keys: .updates,
-        since: "1.0.0", complexity: "O(1)",
-        summary: "Sets how many seconds a key still lives.", run: expire)
+        "EXPIRE key seconds [NX | XX | GT | LT]", [.write, .fast], keys: .updates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Lets a key expire after a number of seconds.",
+        history: [("7.0.0", "Options `NX`, `XX`, `GT` and `LT`.")], added: [("condition", "7.0.0")],
+        run: expire)
 
     @Sendable static func expire(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -22,8 +24,11 @@ enum Expirations {
 
     static let PEXPIRE = Command(
         "PEXPIRE key milliseconds [NX | XX | GT | LT]", [.write, .fast], keys: .updates,
-        since: "2.6.0", complexity: "O(1)",
-        summary: "Sets how many milliseconds a key still lives.", run: pexpire)
+        since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Lets a key expire after a number of milliseconds.",
+        history: [("7.0.0", "Options `NX`, `XX`, `GT` and `LT`.")], added: [("condition", "7.0.0")],
+        run: pexpire)
 
     @Sendable static func pexpire(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -33,8 +38,11 @@ enum Expirations {
 
     static let EXPIREAT = Command(
         "EXPIREAT key unix-time-seconds [NX | XX | GT | LT]", [.write, .fast], keys: .updates,
-        since: "1.2.0", complexity: "O(1)",
-        summary: "Sets the Unix time in seconds at which a key ends.", run: expireat)
+        since: "1.2.0",
+        complexity: "O(1)",
+        summary: "Lets a key expire at a Unix time in seconds.",
+        history: [("7.0.0", "Options `NX`, `XX`, `GT` and `LT`.")], added: [("condition", "7.0.0")],
+        run: expireat)
 
     @Sendable static func expireat(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -43,9 +51,12 @@ enum Expirations {
     }
 
     static let PEXPIREAT = Command(
-        "PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]", [.write, .fast],
-        keys: .updates, since: "2.6.0", complexity: "O(1)",
-        summary: "Sets the Unix time in milliseconds at which a key ends.", run: pexpireat)
+        "PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]", [.write, .fast], keys: .updates,
+        since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Lets a key expire at a Unix time in milliseconds.",
+        history: [("7.0.0", "Options `NX`, `XX`, `GT` and `LT`.")], added: [("condition", "7.0.0")],
+        run: pexpireat)
 
     @Sendable static func pexpireat(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -110,8 +121,10 @@ enum Expirations {
     }
 
     static let PERSIST = Command(
-        "PERSIST key", [.write, .fast], keys: .updates, since: "2.2.0", complexity: "O(1)",
-        summary: "Takes away the end of a key's life.", run: persist)
+        "PERSIST key", [.write, .fast], keys: .updates, since: "2.2.0",
+        complexity: "O(1)",
+        summary: "Takes the expiry of a key away.",
+        run: persist)
 
     @Sendable static func persist(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -126,8 +139,11 @@ enum Expirations {
     // MARK: - Reading
 
     static let TTL = Command(
-        "TTL key", [.readonly, .fast], keys: .reads, since: "1.0.0", complexity: "O(1)",
-        summary: "Returns how many seconds a key still lives.", run: ttl)
+        "TTL key", [.readonly, .fast], keys: .reads, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns how many seconds a key has left.",
+        history: [("2.8.0", "Replies -2 when the key is missing.")],
+        tips: ["nondeterministic_output"], run: ttl)
 
     @Sendable static func ttl(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -136,8 +152,11 @@ enum Expirations {
     }
 
     static let PTTL = Command(
-        "PTTL key", [.readonly, .fast], keys: .reads, since: "2.6.0", complexity: "O(1)",
-        summary: "Returns how many milliseconds a key still lives.", run: pttl)
+        "PTTL key", [.readonly, .fast], keys: .reads, since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Returns how many milliseconds a key has left.",
+        history: [("2.8.0", "Replies -2 when the key is missing.")],
+        tips: ["nondeterministic_output"], run: pttl)
 
     @Sendable static func pttl(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -146,8 +165,10 @@ enum Expirations {
     }
 
     static let EXPIRETIME = Command(
-        "EXPIRETIME key", [.readonly, .fast], keys: .reads, since: "7.0.0", complexity: "O(1)",
-        summary: "Returns the Unix time in seconds at which a key ends.", run: expiretime)
+        "EXPIRETIME key", [.readonly, .fast], keys: .reads, since: "7.0.0",
+        complexity: "O(1)",
+        summary: "Returns the Unix time in seconds at which a key expires.",
+        run: expiretime)
 
     @Sendable static func expiretime(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -156,8 +177,10 @@ enum Expirations {
     }
 
     static let PEXPIRETIME = Command(
-        "PEXPIRETIME key", [.readonly, .fast], keys: .reads, since: "7.0.0", complexity: "O(1)",
-        summary: "Returns the Unix time in milliseconds at which a key ends.", run: pexpiretime)
+        "PEXPIRETIME key", [.readonly, .fast], keys: .reads, since: "7.0.0",
+        complexity: "O(1)",
+        summary: "Returns the Unix time in milliseconds at which a key expires.",
+        run: pexpiretime)
 
     @Sendable static func pexpiretime(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply

@@ -1,1 +1,8 @@
-extension Family { static var all: [Family] { [Strings.family, Keys.family, Expirations.family] } }
+//  Families.swift — every family of commands, in the order of the documentation.
+
+extension Family {
+    static let all = [
+        Strings.family, Keys.family, Expirations.family, Objects.family, Connections.family,
+        Clients.family, Servers.family, Debugging.family,
+    ]
+}

@@ -11,8 +11,9 @@ enum Keys {
 
     static let DEL = Command(
         "DEL key [key ...]", [.write], keys: .deletes, since: "1.0.0",
-        complexity: "O(N) where N is the number of keys; a large collection costs O(M) more.",
-        summary: "Deletes one or more keys.", run: del)
+        complexity: "O(N) where N is the number of keys; O(M) for a collection of M elements.",
+        summary: "Deletes keys.",
+        tips: ["request_policy:multi_shard", "response_policy:agg_sum"], run: del)
 
     @Sendable static func del(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -24,15 +25,18 @@ enum Keys {
 
     static let UNLINK = Command(
         "UNLINK key [key ...]", [.write, .fast], keys: .deletes, since: "4.0.0",
-        complexity: "O(1) for each key; memory of large values is freed apart.",
-        summary: "Deletes one or more keys without waiting for their memory.", run: del)
+        complexity: "O(1) for each key; the memory is freed later in O(N).",
+        summary: "Deletes keys and frees large values later.",
+        tips: ["request_policy:multi_shard", "response_policy:agg_sum"], run: del)
 
     // MARK: - Looking
 
     static let EXISTS = Command(
         "EXISTS key [key ...]", [.readonly, .fast], keys: .inspects, since: "1.0.0",
-        complexity: "O(N) where N is the number of keys to check.",
-        summary: "Counts how many of the given keys exist.", run: exists)
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Counts how many of the named keys exist.",
+        history: [("3.0.3", "Takes more than one key.")],
+        tips: ["request_policy:multi_shard", "response_policy:agg_sum"], run: exists)
 
     @Sendable static func exists(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -44,8 +48,9 @@ enum Keys {
 
     static let TOUCH = Command(
         "TOUCH key [key ...]", [.readonly, .fast], keys: .inspects, since: "3.2.1",
-        complexity: "O(N) where N is the number of keys that will be touched.",
-        summary: "Counts the given keys that exist and renews their access time.", run: touch)
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Counts the named keys that exist and marks them as just used.",
+        tips: ["request_policy:multi_shard", "response_policy:agg_sum"], run: touch)
 
     @Sendable static func touch(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -61,8 +66,10 @@ enum Keys {
     }
 
     static let TYPE = Command(
-        "TYPE key", [.readonly, .fast], keys: .inspects, since: "1.0.0", complexity: "O(1)",
-        summary: "Names the type of the value of a key.", run: type)
+        "TYPE key", [.readonly, .fast], keys: .inspects, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Tells what type of value a key holds.",
+        run: type)
 
     @Sendable static func type(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -75,8 +82,9 @@ enum Keys {
 
     static let RENAME = Command(
         "RENAME key newkey", [.write], keys: .readsAndDeletes, .overwrites, since: "1.0.0",
-        complexity: "O(1); a long string value is copied.",
-        summary: "Renames a key, replacing the destination.", run: rename)
+        complexity: "O(1)",
+        summary: "Gives a key another name, replacing what has that name.",
+        run: rename)
 
     @Sendable static func rename(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -92,8 +100,9 @@ enum Keys {
 
     static let RENAMENX = Command(
         "RENAMENX key newkey", [.write, .fast], keys: .readsAndDeletes, .inserts, since: "1.0.0",
-        complexity: "O(1); a long string value is copied.",
-        summary: "Renames a key unless the destination exists.", run: renamenx)
+        complexity: "O(1)",
+        summary: "Gives a key another name unless that name is taken.",
+        history: [("3.2.0", "Both names may be the same.")], run: renamenx)
 
     @Sendable static func renamenx(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -115,10 +124,11 @@ enum Keys {
     }
 
     static let COPY = Command(
-        "COPY source:key destination:key [DB destination-db:integer] [REPLACE]",
-        [.write, .denyOOM], keys: .reads, .overwrites, since: "6.2.0",
-        complexity: "O(N) where N is the number of elements; O(1) for a string.",
-        summary: "Copies the value of a key to another key.", run: copy)
+        "COPY source destination [DB destination-db] [REPLACE]", [.write, .denyOOM],
+        keys: .reads, .overwrites, since: "6.2.0",
+        complexity: "O(N) for a collection of N elements; O(1) for a string.",
+        summary: "Copies the value of a key to another key.",
+        run: copy)
 
     @Sendable static func copy(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -148,9 +158,10 @@ enum Keys {
     }
 
     static let MOVE = Command(
-        "MOVE key db:integer", [.write, .fast], keys: .readsAndUpdates, since: "1.0.0",
-        complexity: "O(1); a long string value is copied.",
-        summary: "Moves a key to another database.", run: move)
+        "MOVE key db", [.write, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Moves a key to another database.",
+        run: move)
 
     @Sendable static func move(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -184,7 +195,9 @@ enum Keys {
     static let KEYS = Command(
         "KEYS pattern", [.readonly], since: "1.0.0",
         complexity: "O(N) where N is the number of keys in the database.",
-        summary: "Returns all keys that match a pattern.", run: keys)
+        summary: "Lists all keys whose names match a pattern.",
+        tips: ["request_policy:all_shards", "nondeterministic_output_order"], also: .dangerous,
+        run: keys)
 
     @Sendable static func keys(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -205,10 +218,12 @@ enum Keys {
     }
 
     static let SCAN = Command(
-        "SCAN cursor:integer [MATCH pattern] [COUNT count] [TYPE type]", [.readonly],
-        since: "2.8.0",
-        complexity: "O(1) for every call, O(N) for a whole iteration of N keys.",
-        summary: "Iterates over the keys of the database, some at each call.", run: scan)
+        "SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]", [.readonly], since: "2.8.0",
+        complexity: "O(1) for each call; O(N) for a complete walk over N keys.",
+        summary: "Walks over the keys of the database, some at a time.",
+        history: [("6.0.0", "Option `TYPE`.")],
+        tips: ["nondeterministic_output", "request_policy:special", "response_policy:special"],
+        added: [("type", "6.0.0")], run: scan)
 
     private struct ScanOptions {
         var pattern: Int?
@@ -268,8 +283,11 @@ enum Keys {
     }
 
     static let RANDOMKEY = Command(
-        "RANDOMKEY", [.readonly], since: "1.0.0", complexity: "O(1)",
-        summary: "Returns a key of the database chosen by chance.", run: randomkey)
+        "RANDOMKEY", [.readonly], since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns the name of a random key.",
+        tips: ["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
+        run: randomkey)
 
     @Sendable static func randomkey(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply

@@ -12,8 +12,10 @@ enum Strings {
     // MARK: - Reading
 
     static let GET = Command(
-        "GET key", [.readonly, .fast], keys: .reads, since: "1.0.0", complexity: "O(1)",
-        summary: "Returns the string value of a key.", run: get)
+        "GET key", [.readonly, .fast], keys: .reads, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns the string stored at a key.",
+        run: get)
 
     @Sendable static func get(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -24,8 +26,9 @@ enum Strings {
 
     static let MGET = Command(
         "MGET key [key ...]", [.readonly, .fast], keys: .reads, since: "1.0.0",
-        complexity: "O(N) where N is the number of keys to retrieve.",
-        summary: "Returns the string values of several keys at once.", run: mget)
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Returns the strings stored at several keys, nil where there is none.",
+        tips: ["request_policy:multi_shard"], run: mget)
 
     @Sendable static func mget(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -45,7 +48,8 @@ enum Strings {
     static let STRLEN = Command(
         "STRLEN key", [.readonly, .fast], keys: .inspects, since: "2.2.0",
         complexity: "O(1)",
-        summary: "Returns the length of a string value in bytes.", run: strlen)
+        summary: "Returns the length of a string in bytes.",
+        run: strlen)
 
     @Sendable static func strlen(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -58,14 +62,16 @@ enum Strings {
         "O(N) where N is the length of the returned string."
 
     static let GETRANGE = Command(
-        "GETRANGE key start:integer end:integer", [.readonly], keys: .reads, since: "2.4.0",
-        complexity: rangeComplexity,
-        summary: "Returns the bytes of a string value between two offsets.", run: getrange)
+        "GETRANGE key start end", [.readonly], keys: .reads, since: "2.4.0",
+        complexity: "O(N) where N is the length of the reply.",
+        summary: "Returns the part of a string between two positions.",
+        run: getrange)
 
     static let SUBSTR = Command(
-        "SUBSTR key start:integer end:integer", [.readonly], keys: .reads, since: "1.0.0",
-        complexity: rangeComplexity,
-        summary: "Returns the bytes of a string value between two offsets.", run: getrange)
+        "SUBSTR key start end", [.readonly], keys: .reads, since: "1.0.0",
+        complexity: "O(N) where N is the length of the reply.",
+        summary: "Returns the part of a string between two positions.",
+        deprecated: Deprecation(since: "2.0.0", replacedBy: "`GETRANGE`"), run: getrange)
 
     @Sendable static func getrange(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -97,10 +103,26 @@ enum Strings {
 
     static let SET = Command(
         """
-        SET key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
-        EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]
-        """, [.write, .denyOOM], keys: .overwrites, since: "1.0.0", complexity: "O(1)",
-        summary: "Sets the string value of a key, ignoring its type.", run: set)
+        SET key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds \
+        | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]
+        """,
+        [.write, .denyOOM], keys: .overwritesUnlessGet, since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Stores a string at a key, whatever the key held before.",
+        history: [
+            ("2.6.12", "Options `EX`, `PX`, `NX` and `XX`."),
+            ("6.0.0", "Option `KEEPTTL`."),
+            ("6.2.0", "Options `GET`, `EXAT` and `PXAT`."),
+            ("7.0.0", "`NX` and `GET` may stand together."),
+            ("8.1.0", "Option `IFEQ`, as in Valkey."),
+        ],
+        added: [
+            ("condition", "2.6.12"), ("get", "6.2.0"), ("seconds", "2.6.12"),
+            ("milliseconds", "2.6.12"), ("unix-time-seconds", "6.2.0"),
+            ("unix-time-milliseconds", "6.2.0"), ("keepttl", "6.0.0"),
+            ("comparison-value", "8.1.0"),
+        ],
+        run: set)
 
     @Sendable static func set(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -167,7 +189,9 @@ enum Strings {
     static let SETNX = Command(
         "SETNX key value", [.write, .denyOOM, .fast], keys: .inserts, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Sets the string value of a key that does not exist.", run: setnx)
+        summary: "Stores a string only if the key does not exist.",
+        deprecated: Deprecation(since: "2.6.12", replacedBy: "`SET` with the `NX` option"),
+        run: setnx)
 
     @Sendable static func setnx(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -180,7 +204,9 @@ enum Strings {
     static let SETEX = Command(
         "SETEX key seconds value", [.write, .denyOOM], keys: .overwrites, since: "2.0.0",
         complexity: "O(1)",
-        summary: "Sets the string value of a key together with a lifetime in seconds.", run: setex)
+        summary: "Stores a string that expires after a number of seconds.",
+        deprecated: Deprecation(since: "2.6.12", replacedBy: "`SET` with the `EX` option"),
+        run: setex)
 
     @Sendable static func setex(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -191,7 +217,9 @@ enum Strings {
     static let PSETEX = Command(
         "PSETEX key milliseconds value", [.write, .denyOOM], keys: .overwrites, since: "2.6.0",
         complexity: "O(1)",
-        summary: "Sets the string value of a key together with a lifetime in milliseconds.", run: psetex)
+        summary: "Stores a string that expires after a number of milliseconds.",
+        deprecated: Deprecation(since: "2.6.12", replacedBy: "`SET` with the `PX` option"),
+        run: psetex)
 
     @Sendable static func psetex(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -211,7 +239,9 @@ enum Strings {
     static let GETSET = Command(
         "GETSET key value", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Sets the string value of a key and returns the previous one.", run: getset)
+        summary: "Stores a string and returns the one it replaces.",
+        deprecated: Deprecation(since: "6.2.0", replacedBy: "`SET` with the `GET` option"),
+        run: getset)
 
     @Sendable static func getset(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -222,8 +252,9 @@ enum Strings {
 
     static let MSET = Command(
         "MSET key value [key value ...]", [.write, .denyOOM], keys: .overwrites, since: "1.0.1",
-        complexity: "O(N) where N is the number of keys to set.",
-        summary: "Sets the string values of several keys at once.", run: mset)
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Stores several strings at once.",
+        tips: ["request_policy:multi_shard", "response_policy:all_succeeded"], run: mset)
 
     @Sendable static func mset(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -235,8 +266,9 @@ enum Strings {
 
     static let MSETNX = Command(
         "MSETNX key value [key value ...]", [.write, .denyOOM], keys: .inserts, since: "1.0.1",
-        complexity: "O(N) where N is the number of keys to set.",
-        summary: "Sets the string values of several keys if none of them exists.", run: msetnx)
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Stores several strings at once, or none if one of the keys exists.",
+        run: msetnx)
 
     @Sendable static func msetnx(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -273,7 +305,8 @@ enum Strings {
     static let GETDEL = Command(
         "GETDEL key", [.write, .fast], keys: .readsAndDeletes, since: "6.2.0",
         complexity: "O(1)",
-        summary: "Returns the string value of a key and deletes the key.", run: getdel)
+        summary: "Returns the string stored at a key and deletes the key.",
+        run: getdel)
 
     @Sendable static func getdel(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -283,9 +316,14 @@ enum Strings {
     }
 
     static let GETEX = Command(
-        "GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]", [.write, .fast], keys: .readsAndUpdates, since: "6.2.0",
+        """
+        GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT \
+        unix-time-milliseconds | PERSIST]
+        """,
+        [.write, .fast], keys: .readsAndUpdates, since: "6.2.0",
         complexity: "O(1)",
-        summary: "Returns the string value of a key and changes its lifetime.", run: getex)
+        summary: "Returns the string stored at a key and changes when it expires.",
+        run: getex)
 
     @Sendable static func getex(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -313,9 +351,10 @@ enum Strings {
     }
 
     static let DELIFEQ = Command(
-        "DELIFEQ key value", [.write, .fast], keys: .deletes, since: "9.0.0",
+        "DELIFEQ key value", [.write, .fast], keys: .readsAndDeletes, since: "9.0.0",
         complexity: "O(1)",
-        summary: "Deletes a key if its string value equals the given one.", run: delifeq)
+        summary: "Deletes a key if it holds the given string.",
+        docFlags: .valkey, run: delifeq)
 
     @Sendable static func delifeq(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -326,8 +365,9 @@ enum Strings {
 
     static let APPEND = Command(
         "APPEND key value", [.write, .denyOOM, .fast], keys: .appends, since: "2.0.0",
-        complexity: "O(1) amortised: a growing value gets spare room.",
-        summary: "Appends to a string value, creating the key if needed.", run: append)
+        complexity: "O(1) amortised: room is doubled as the string grows.",
+        summary: "Adds bytes to the end of a string; a missing key starts empty.",
+        run: append)
 
     @Sendable static func append(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -343,8 +383,9 @@ enum Strings {
 
     static let SETRANGE = Command(
         "SETRANGE key offset value", [.write, .denyOOM], keys: .updates, since: "2.2.0",
-        complexity: "O(1) for short values, else O(M) where M is the length of the value.",
-        summary: "Overwrites part of a string value from an offset on.", run: setrange)
+        complexity: "O(1) for short values; O(M) where M is the length of the value.",
+        summary: "Overwrites part of a string from an offset on, padding with zero bytes.",
+        run: setrange)
 
     @Sendable static func setrange(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -373,7 +414,8 @@ enum Strings {
     static let INCR = Command(
         "INCR key", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Adds one to the integer value of a key.", run: incr)
+        summary: "Adds one to an integer; a missing key counts as zero.",
+        run: incr)
 
     @Sendable static func incr(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -384,7 +426,8 @@ enum Strings {
     static let DECR = Command(
         "DECR key", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Subtracts one from the integer value of a key.", run: decr)
+        summary: "Subtracts one from an integer; a missing key counts as zero.",
+        run: decr)
 
     @Sendable static func decr(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -393,9 +436,10 @@ enum Strings {
     }
 
     static let INCRBY = Command(
-        "INCRBY key increment:integer", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        "INCRBY key increment", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Adds to the integer value of a key.", run: incrby)
+        summary: "Adds a number to an integer; a missing key counts as zero.",
+        run: incrby)
 
     @Sendable static func incrby(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -405,9 +449,10 @@ enum Strings {
     }
 
     static let DECRBY = Command(
-        "DECRBY key decrement:integer", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
+        "DECRBY key decrement", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "1.0.0",
         complexity: "O(1)",
-        summary: "Subtracts from the integer value of a key.", run: decrby)
+        summary: "Subtracts a number from an integer; a missing key counts as zero.",
+        run: decrby)
 
     @Sendable static func decrby(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -418,9 +463,11 @@ enum Strings {
     }
 
     static let INCRBYFLOAT = Command(
-        "INCRBYFLOAT key increment:double", [.write, .denyOOM, .fast], keys: .readsAndUpdates, since: "2.6.0",
+        "INCRBYFLOAT key increment:double", [.write, .denyOOM, .fast], keys: .readsAndUpdates,
+        since: "2.6.0",
         complexity: "O(1)",
-        summary: "Adds to the floating-point value of a key.", run: incrbyfloat)
+        summary: "Adds a number to a float; a missing key counts as zero.",
+        run: incrbyfloat)
 
     @Sendable static func incrbyfloat(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply

@@ -237,7 +237,23 @@ extension Call {
         session.database = home
     }
 
+    // MARK: - Whole databases
+
+    /// Deletes every key of a database; its memory goes as a whole.
+    mutating func flush(_ database: Int, isLazy: Bool) {
+        let count = keyspace.databases[database].count
+        let empty = Database(seed: keyspace.seed, now: now)
+        let old = keyspace.replace(database, with: empty)
+        // Dropping mappings takes long only where large values have to be freed one by one.
+        if isLazy, old.heap.largeCount > 0 { Discarding.discard(old) }
+        effects.dirty &+= count
+        changedAll()
+    }
+
     // MARK: - Telling
+
+    /// Any key of any database may have changed.
+    mutating func changedAll() { effects.dirty &+= 1 }
 
     /// *The* statement that a key of the selected database changed.
     @inline(__always) mutating func changed(

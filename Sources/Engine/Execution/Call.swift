@@ -2,7 +2,7 @@
 //
 //  One call lives as long as the executor; a client's session is swapped in for a batch. Everything
 //  hangs on this value and nothing on globals, so several servers live in one process.
-import CPlatform
+import Logging
 import Platform
 
 /// What the executor does after the handler returned.
@@ -19,8 +19,8 @@ struct ServerRequests {
     var shutdown = false
     /// Directives that CONFIG SET changed.
     var changedDirectives: [String] = []
-    /// Hold the loop, in microseconds; set by DEBUG SLEEP.
-    var sleepMicroseconds: Int64 = 0
+
+    var isPending: Bool { shutdown || !changedDirectives.isEmpty }
 }
 
 struct Call: ~Copyable {
@@ -36,7 +36,16 @@ struct Call: ~Copyable {
     /// Replies by error code, for INFO errorstats.
     var errorCounts: [String: Int] = [:]
     var random: RandomGenerator
-    var identity: ServerIdentity
+    let identity: ServerIdentity
+    let log: Logger
+    var rates = Rates()
+    /// Bytes that the server uses before the first key.
+    var startupMemory = 0
+    var peakMemory = 0
+    /// Unix time in milliseconds.
+    var peakMemoryTime: Int64 = 0
+    /// Rate of the counter behind `CommandStatistics.ticks`.
+    let ticksPerMicrosecond: Double
     /// Unix time of the turn in milliseconds.
     var now: Int64 = 0
     /// Unix time of the turn in seconds, modulo 2^24: the clock of OBJECT IDLETIME.
@@ -51,9 +60,11 @@ struct Call: ~Copyable {
     /// Changes since the start.
     var totalDirty = 0
 
-    init(configuration: Configuration, identity: ServerIdentity) {
+    init(configuration: Configuration, identity: ServerIdentity, log: Logger) {
         self.configuration = configuration
         self.identity = identity
+        self.log = log
+        ticksPerMicrosecond = Clock.measureTicksPerMicrosecond()
         random = RandomGenerator()
         let seed = HashSeed(k0: random.next(), k1: random.next())
         commands = CommandTable(Family.all)
@@ -79,6 +90,15 @@ struct Call: ~Copyable {
     /// Hands the changes of one command to whoever is interested.
     @inline(never) mutating func deliverChanges() {
         effects.changes.removeAll(keepingCapacity: true)
+    }
+
+    /// The client has to authenticate, if a password is set.
+    mutating func requireAuthentication() {
+        if !configuration.requirePass.isEmpty { session.raised.insert(.authentication) }
+    }
+
+    mutating func configurationChanged(names: [String]) {
+        requests.changedDirectives += names
     }
 
     mutating func resetStatistics() {

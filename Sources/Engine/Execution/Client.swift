@@ -34,6 +34,8 @@ struct Session: BitwiseCopyable {
     var version = RESPVersion.resp2
     var replies = ReplyMode.on
     var isUnixSocket = false
+    /// Sits on this machine.
+    var isLocal = true
     var noTouch = false
 }
 
@@ -64,6 +66,12 @@ struct Client: ~Copyable {
     var noEvict = false
 
     init() {}
+
+    /// Bytes that the client holds: its entry and its buffers.
+    var memoryBytes: Int {
+        MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + inputBytes
+            + inputFreeBytes + outputCapacity
+    }
 }
 
 /// All clients, by slot; slots of closed ones are used again.
@@ -73,7 +81,7 @@ struct ClientTable: ~Copyable {
     private var nextID: Int64 = 1
     private(set) var count = 0
     /// Clients that others asked to close, for the server to act on at the end of the turn.
-    var doomed: [Int] = []
+    private(set) var doomed: [Int] = []
 
     /// One more than the highest slot in use so far.
     var slotCount: Int { clients.count }
@@ -103,6 +111,17 @@ struct ClientTable: ~Copyable {
         clients[slot] = Client()
         free.append(slot)
         count -= 1
+    }
+
+    /// The slot of the client with an id.
+    func slot(of id: Int64) -> Int? {
+        (0..<clients.count).first { clients[$0].isOpen && clients[$0].session.id == id }
+    }
+
+    /// Clients to close now; the list starts anew.
+    mutating func takeDoomed() -> [Int] {
+        defer { doomed = [] }
+        return doomed
     }
 
     /// Marks a client for closing.

@@ -8,6 +8,7 @@
 //  Nothing between a request's bytes and its reply's bytes allocates, retains or checks
 //  exclusivity; rare paths are functions of their own so that the loop stays small.
 import CPlatform
+import Logging
 
 /// One request of a batch: where its words are and what it was found to be.
 struct Request: BitwiseCopyable {
@@ -55,20 +56,21 @@ struct Executor: ~Copyable {
     /// Reply bytes after which a pipeline yields to other clients.
     private static var replyBytesPerTurn: Int { 1 << 20 }
 
-    init(configuration: Configuration, identity: ServerIdentity) {
-        call = Call(configuration: configuration, identity: identity)
+    init(configuration: Configuration, identity: ServerIdentity, log: Logger) {
+        call = Call(configuration: configuration, identity: identity, log: log)
         configurationChanged()
     }
 
     /// Takes over the directives that the executor keeps for itself.
     mutating func configurationChanged() {
-        limits.bulkBytesMax = Int(clamping: call.configuration.protoMaxBulkLength)
+        limits.bulkBytesMax = call.configuration.protoMaxBulkLength
     }
 
     /// Runs the complete requests of `input` for the client in `slot`.
     mutating func serve(
         _ input: Bytes, _ state: inout ParserState, client slot: Int, _ reply: inout Reply
     ) -> Served {
+        let before = call.statistics.commands
         call.session = call.clients[slot].session
         reply.version = call.session.version
         call.outcome = .none
@@ -93,13 +95,15 @@ struct Executor: ~Copyable {
             }
             if n == 0 { break }
         }
-        finish(slot)
+        finish(slot, commands: call.statistics.commands &- before)
         return Served(consumed: cursor, verdict: verdict)
     }
 
-    private mutating func finish(_ slot: Int) {
+    private mutating func finish(_ slot: Int, commands: Int) {
         call.clients[slot].session = call.session
         call.clients[slot].lastActiveAt = call.now
+        call.clients[slot].lastCommand = Int32(truncatingIfNeeded: call.command)
+        call.clients[slot].commandCount &+= Int64(commands)
     }
 
     // MARK: - Parsing ahead
@@ -110,6 +114,7 @@ struct Executor: ~Copyable {
         _ failure: inout ProtocolError?
     ) -> Int {
         // Before authentication every request can change what the next one may be.
+        parser.beginBatch()
         limits.isAuthenticated = !call.session.raised.contains(.authentication)
         let most = limits.isAuthenticated ? Self.batchMax : 1
         let database = call.session.database
@@ -223,7 +228,7 @@ struct Executor: ~Copyable {
     }
 
     /// Tells whoever is interested what the command changed.
-    @inline(__always) private mutating func settle() {
+    @inline(__always) mutating func settle() {
         call.totalDirty &+= call.effects.dirty
         call.effects.dirty = 0
         if !call.interest.isEmpty { call.deliverChanges() }
@@ -270,25 +275,28 @@ struct Executor: ~Copyable {
     ) {
         let mark = reply.out.count
         if code == Int(Request.unknownSubcommand) {
-            let name = printable(args[1], 128)
-            let container = String(args[0].text.prefix(128)).uppercased()
-            writeError(
-                "ERR unknown subcommand '\(name)'. Try \(container) HELP.", &reply)
+            let container = args[0].text.uppercased()
+            var text = Array("ERR unknown subcommand '".utf8)
+            text += args[1].firstBytes(128)
+            text += Array("'. Try \(container) HELP.".utf8)
+            writeError(text, &reply)
         } else {
-            var words = ""
-            for i in 1..<max(args.count, 1) {
-                if words.utf8.count >= 128 { break }
-                words += "'\(printable(args[i], 128 - words.utf8.count))' "
+            var text = Array("ERR unknown command '".utf8)
+            text += args[0].firstBytes(128)
+            text += Array("', with args beginning with: ".utf8)
+            var shown = 0
+            for i in 1..<max(args.count, 1) where shown < 128 {
+                let word = args[i].firstBytes(128 - shown)
+                text += [UInt8(ascii: "'")] + word + [UInt8(ascii: "'"), UInt8(ascii: " ")]
+                shown += word.count + 3
             }
-            writeError(
-                "ERR unknown command '\(printable(args[0], 128))', "
-                    + "with args beginning with: \(words)", &reply)
+            writeError(text, &reply)
         }
         if call.session.replies != .on { silence(mark, &reply) }
     }
 
     @inline(never) private mutating func refuse(_ error: ProtocolError, _ reply: inout Reply) {
-        writeError("ERR Protocol error: \(error.message)", &reply)
+        writeError(Array("ERR Protocol error: ".utf8) + error.message, &reply)
     }
 
     /// The command threw: nothing of its reply stays.
@@ -301,23 +309,19 @@ struct Executor: ~Copyable {
     }
 
     private mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
-        if error == .text { return writeError(call.failure, &reply) }
+        if error == .text { return writeError(Array(call.failure.utf8), &reply) }
         var text = String(describing: error.message)
         if error.namesCommand { text += " '\(call.commands.fullName(id))' command" }
-        writeError(text, &reply)
+        writeError(Array(text.utf8), &reply)
     }
 
-    private mutating func writeError(_ text: String, _ reply: inout Reply) {
+    private mutating func writeError(_ text: [UInt8], _ reply: inout Reply) {
         call.statistics.errorReplies &+= 1
-        let code = String(text.prefix { $0 != " " })
+        let code = String(decoding: text.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
         // A client must not be able to grow the table with codes of its own making.
         if call.errorCounts.count < 128 || call.errorCounts[code] != nil {
             call.errorCounts[code, default: 0] += 1
         }
         reply.error(text)
-    }
-
-    private func printable(_ bytes: Bytes, _ most: Int) -> String {
-        bytes.extracting(0..<min(bytes.count, most)).text
     }
 }

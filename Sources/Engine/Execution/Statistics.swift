@@ -11,8 +11,14 @@ struct Statistics: BitwiseCopyable {
     var rejectedConnections = 0
     var bytesIn = 0
     var bytesOut = 0
-    /// Milliseconds that active expiry has run, in ticks.
-    var expiryTicks: UInt64 = 0
+    /// Calls of read and write on sockets that moved something.
+    var reads = 0
+    var writes = 0
+    /// Turns of the loop.
+    var turns = 0
+    /// How often active expiry ran out of time, and how long it ran in all.
+    var expirySlices = 0
+    var expiryMicroseconds = 0
     var inputBufferLimitDisconnections = 0
     var outputBufferLimitDisconnections = 0
 }

@@ -299,7 +299,8 @@ struct Database: ~Copyable {
     /// The place of a key that is due at `now`; nil when none is left.
     ///
     /// Entries whose key is gone, or whose deadline has moved later, are dealt with on the way;
-    /// at most `entries` are looked at, and the count is lowered by as many.
+    /// at most `entries` are looked at, and the count is lowered by as many. It is above zero at
+    /// the end exactly when nothing is left.
     mutating func nextExpired(_ now: Int64, _ entries: inout Int) -> HashTable.Place? {
         while entries > 0 {
             entries -= 1
@@ -313,7 +314,7 @@ struct Database: ~Copyable {
                 continue
             }
             guard let hash = wheel.next(now, &heap) else {
-                entries = 0
+                entries += 1
                 return nil
             }
             guard let place = table.findVolatile(hash) else { continue }
@@ -322,6 +323,23 @@ struct Database: ~Copyable {
             wheel.file(hash, at: deadline, &heap)
         }
         return nil
+    }
+
+    /// Mean of what keys with a deadline still live, in milliseconds, from a sample of them.
+    func averageLifetime(_ now: Int64) -> Int64 {
+        guard volatileCount > 0 else { return 0 }
+        var sum: Int64 = 0, count: Int64 = 0, buckets = 0
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = table.scan(cursor) { record in
+                guard record.hasDeadline else { return }
+                // Capped at a century so that the sum cannot overflow.
+                sum += min(max(record.deadline &- now, 0), 3_155_760_000_000)
+                count += 1
+            }
+            buckets += 1
+        } while cursor != 0 && count < 32 && buckets < 512
+        return count > 0 ? sum / count : 0
     }
 
     // MARK: - Walking

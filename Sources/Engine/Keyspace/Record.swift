@@ -44,6 +44,9 @@ enum Kind: UInt8 {
 
     @inline(__always) @unsafe var address: UnsafeMutableRawPointer { unsafe p }
 
+    /// The address as a number, for display.
+    var identity: UInt { UInt(bitPattern: unsafe p) }
+
     // MARK: - Header
 
     @inline(__always) private var head: UInt8 {

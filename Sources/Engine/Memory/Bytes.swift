@@ -44,9 +44,28 @@ extension Span where Element == UInt8 {
         unsafe withUnsafeBufferPointer { unsafe Array($0) }
     }
 
+    /// An owned copy of at most `n` bytes.
+    func firstBytes(_ n: Int) -> [UInt8] { extracting(0..<Swift.min(count, n)).array }
+
     /// An owned copy as text; invalid UTF-8 is repaired. For logs and cold paths only.
     var text: String {
         unsafe withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Whether the bytes are those of `other`.
+    func equals(_ other: StaticString) -> Bool {
+        guard count == other.utf8CodeUnitCount else { return false }
+        for i in 0..<count where self[i] != (unsafe other.utf8Start[i]) { return false }
+        return true
+    }
+
+    /// Whether both spans hold the same bytes; the time taken tells nothing about where they
+    /// differ.
+    func equalsInConstantTime(_ other: Bytes) -> Bool {
+        guard count == other.count else { return false }
+        var difference: UInt8 = 0
+        for i in 0..<count { difference |= self[i] ^ other[i] }
+        return difference == 0
     }
 
     /// Whether the bytes are those of `other`, ASCII letters compared without case.

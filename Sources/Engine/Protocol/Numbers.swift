@@ -54,4 +54,29 @@ enum Numbers {
 
     /// The shortest decimal that reads back as `value`.
     static func text(of value: Double) -> String { "\(value)" }
+
+    /// `value` with so many decimals, rounded; for reports.
+    static func fixed(_ value: Double, decimals: Int) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "0" }
+        var scale = 1.0
+        for _ in 0..<decimals { scale *= 10 }
+        let scaled = Int64((abs(value) * scale).rounded())
+        var digits = String(scaled)
+        while digits.count <= decimals { digits = "0" + digits }
+        let point = digits.index(digits.endIndex, offsetBy: -decimals)
+        let sign = value < 0 && scaled != 0 ? "-" : ""
+        return sign + digits[..<point] + (decimals > 0 ? "." : "") + digits[point...]
+    }
+
+    /// Bytes with a unit, such as `1.18M`.
+    static func humanBytes(_ bytes: Int) -> String {
+        let units = ["B", "K", "M", "G", "T", "P"]
+        if bytes < 1024 { return "\(bytes)B" }
+        var value = Double(bytes), unit = 0
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        return fixed(value, decimals: 2) + units[unit]
+    }
 }

@@ -30,10 +30,20 @@ struct Reply: ~Copyable {
         out.append("\r\n")
     }
 
+    /// `+text` for text made at run time, which holds no line breaks.
+    mutating func status(_ text: String) {
+        out.append(UInt8(ascii: "+"))
+        out.append(text)
+        out.append("\r\n")
+    }
+
     /// `-text`; line breaks in `text` become spaces so that it cannot forge a second reply.
-    mutating func error(_ text: String) {
+    mutating func error(_ text: String) { error(Array(text.utf8)) }
+
+    /// The same for bytes that need not be text.
+    mutating func error(_ text: [UInt8]) {
         out.append(UInt8(ascii: "-"))
-        for byte in text.utf8 {
+        for byte in text {
             out.append(byte == 13 || byte == 10 ? UInt8(ascii: " ") : byte)
         }
         out.append("\r\n")
@@ -70,6 +80,14 @@ struct Reply: ~Copyable {
         } else {
             bulk(text)
         }
+    }
+
+    /// An integer of any size, in decimal; in RESP2 a bulk string.
+    mutating func bigNumber(_ digits: String) {
+        guard version == .resp3 else { return bulk(digits) }
+        out.append(UInt8(ascii: "("))
+        out.append(digits)
+        out.append("\r\n")
     }
 
     // MARK: - Strings
@@ -141,6 +159,15 @@ struct Reply: ~Copyable {
         out.append("\r\n")
     }
 
+    /// The reply of `NAME HELP`: one status line each.
+    mutating func help(_ name: String, _ lines: [String]) {
+        array(lines.count + 3)
+        status("\(name) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+        for line in lines { status(line) }
+        status("HELP")
+        status("    Print this help.")
+    }
+
     // MARK: - Aggregates
 
     @inline(__always) mutating func array(_ n: Int) { header(UInt8(ascii: "*"), n) }
@@ -158,6 +185,9 @@ struct Reply: ~Copyable {
     mutating func set(_ n: Int) {
         header(version == .resp3 ? UInt8(ascii: "~") : UInt8(ascii: "*"), n)
     }
+
+    /// `n` pairs that describe the reply behind them; RESP3 only.
+    mutating func attribute(_ n: Int) { header(UInt8(ascii: "|"), n) }
 
     /// Out-of-band data; in RESP2 an array.
     mutating func push(_ n: Int) {

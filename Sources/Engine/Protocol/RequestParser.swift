@@ -69,6 +69,9 @@ struct RequestParser: ~Copyable {
 
     init() {}
 
+    /// To be called before the first request of a batch.
+    @inline(__always) mutating func beginBatch() { isInline = false }
+
     var scratch: Bytes {
         @_lifetime(borrow self)
         get { line.span }

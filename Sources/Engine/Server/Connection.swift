@@ -4,6 +4,8 @@
 //  them; only a partial one is copied here. Replies grow in the arena that all connections share;
 //  only what the socket did not take at the end of the turn is copied here.
 
+import Platform
+
 struct Connection: ~Copyable {
     /// -1 when the slot is free.
     private(set) var descriptor: Int32 = -1
@@ -12,8 +14,9 @@ struct Connection: ~Copyable {
     /// A request that is not complete yet, from its first byte on.
     var input = ByteBuffer()
     var parser = ParserState()
-    /// Replies that the socket did not take.
-    var output = ByteBuffer()
+    /// Replies that the socket did not take, the first `sentBytes` of which it took later.
+    private var output = ByteBuffer()
+    private var sentBytes = 0
     /// This turn's replies in the arena.
     var replies = 0..<0
     /// Stands in the list of connections with something to send.
@@ -28,6 +31,33 @@ struct Connection: ~Copyable {
     var aboveSoftLimitSince: Int64 = 0
 
     init() {}
+
+    /// Bytes that wait for the socket.
+    var unsentBytes: Int { output.count - sentBytes }
+    var outputCapacity: Int { output.capacity }
+
+    /// Keeps replies until the socket takes them.
+    mutating func hold(_ bytes: Bytes) {
+        // What was sent is dropped when that is worth a copy, so that a slow reader costs O(1).
+        if sentBytes > 1 << 16, sentBytes > output.count / 2 {
+            output.removeFirst(sentBytes)
+            sentBytes = 0
+        }
+        output.append(bytes)
+    }
+
+    /// Writes what is held: bytes written, `Socket.wouldBlock` or `Socket.broken`.
+    mutating func sendHeld() -> Int {
+        let sent = Socket.write(descriptor, output.span.extracting(sentBytes...))
+        guard sent > 0 else { return sent }
+        sentBytes += sent
+        if sentBytes == output.count {
+            sentBytes = 0
+            output.removeAll()
+            output.shrink(to: 0)
+        }
+        return sent
+    }
 
     var isOpen: Bool { descriptor >= 0 }
 

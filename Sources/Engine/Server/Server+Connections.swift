@@ -1,4 +1,5 @@
 //  Server+Connections.swift — bytes in, bytes out, and the end of a connection.
+import Logging
 import Platform
 
 extension Server {
@@ -29,6 +30,7 @@ extension Server {
             return false
         }
         executor.call.statistics.bytesIn &+= n
+        executor.call.statistics.reads &+= 1
         executor.call.clients[slot].bytesIn &+= Int64(n)
         return true
     }
@@ -125,7 +127,7 @@ extension Server {
             connections[slot].replies = earlier.lowerBound..<range.upperBound
         } else {
             // Served twice in a turn, with others in between.
-            Self.keep(arena, earlier, &connections[slot].output)
+            Self.keep(arena, earlier, &connections[slot])
             connections[slot].replies = range
         }
     }
@@ -137,9 +139,9 @@ extension Server {
     }
 
     private static func keep(
-        _ arena: borrowing Reply, _ range: Range<Int>, _ output: inout ByteBuffer
+        _ arena: borrowing Reply, _ range: Range<Int>, _ connection: inout Connection
     ) {
-        output.append(arena.out.span.extracting(range))
+        connection.hold(arena.out.span.extracting(range))
     }
 
     /// Sends the turn's replies.
@@ -162,8 +164,8 @@ extension Server {
         let range = connections[slot].replies
         connections[slot].replies = 0..<0
         // What is older goes first.
-        if connections[slot].output.count > 0 {
-            if !range.isEmpty { Self.keep(arena, range, &connections[slot].output) }
+        if connections[slot].unsentBytes > 0 {
+            if !range.isEmpty { Self.keep(arena, range, &connections[slot]) }
             return connections[slot].waitsToWrite ? checkLimits(slot) : drain(slot)
         }
         var sent = 0
@@ -175,7 +177,7 @@ extension Server {
             countOut(slot, sent)
         }
         if sent < range.count {
-            Self.keep(arena, range.dropFirst(sent), &connections[slot].output)
+            Self.keep(arena, range.dropFirst(sent), &connections[slot])
             return waitToWrite(slot)
         }
         if connections[slot].isClosing { close(slot) }
@@ -183,6 +185,7 @@ extension Server {
 
     private mutating func countOut(_ slot: Int, _ n: Int) {
         executor.call.statistics.bytesOut &+= n
+        executor.call.statistics.writes &+= 1
         executor.call.clients[slot].bytesOut &+= Int64(n)
     }
 
@@ -196,7 +199,7 @@ extension Server {
     }
 
     private mutating func watch(_ slot: Int, write: Bool) {
-        let token = Token.connection(slot, connections[slot].generation)
+        let token = EventToken.connectionWord(slot, connections[slot].generation)
         do throws(SystemError) {
             try poller.modify(connections[slot].descriptor, token: token, write: write)
         } catch {
@@ -206,19 +209,13 @@ extension Server {
 
     /// Sends what the socket did not take before.
     mutating func drain(_ slot: Int) {
-        let count = connections[slot].output.count
-        if count > 0 {
-            let fd = connections[slot].descriptor
-            let sent = Socket.write(fd, connections[slot].output.span)
+        if connections[slot].unsentBytes > 0 {
+            let sent = connections[slot].sendHeld()
             if sent == Socket.broken { return close(slot) }
-            if sent > 0 {
-                connections[slot].output.removeFirst(sent)
-                countOut(slot, sent)
-            }
+            if sent > 0 { countOut(slot, sent) }
         }
         mirrorOutput(slot)
-        if connections[slot].output.count > 0 { return waitToWrite(slot) }
-        connections[slot].output.shrink(to: 0)
+        if connections[slot].unsentBytes > 0 { return waitToWrite(slot) }
         connections[slot].aboveSoftLimitSince = 0
         if connections[slot].isClosing { return close(slot) }
         if connections[slot].waitsToWrite {
@@ -228,15 +225,15 @@ extension Server {
     }
 
     private mutating func mirrorOutput(_ slot: Int) {
-        executor.call.clients[slot].outputBytes = connections[slot].output.count
-        executor.call.clients[slot].outputCapacity = connections[slot].output.capacity
+        executor.call.clients[slot].outputBytes = connections[slot].unsentBytes
+        executor.call.clients[slot].outputCapacity = connections[slot].outputCapacity
     }
 
     /// A client that does not read must not hold any amount of memory.
     private mutating func checkLimits(_ slot: Int) {
         mirrorOutput(slot)
-        let limit = executor.call.configuration.outputBufferLimits.normal
-        let held = connections[slot].output.count
+        let limit = executor.call.configuration.clientOutputBufferLimits.normal
+        let held = connections[slot].unsentBytes
         let now = executor.call.now
         var isOver = limit.hardBytes > 0 && held >= limit.hardBytes
         if limit.softBytes > 0, held >= limit.softBytes {

@@ -1,4 +1,5 @@
 //  Server+Listening.swift — addresses, and who may come in.
+import Logging
 import Platform
 
 /// A socket that accepts connections.
@@ -26,11 +27,13 @@ extension Server {
 
     /// Listens at every configured address.
     ///
+    /// - Parameter onAnyPort: Lets the system choose the TCP port, whatever is configured.
     /// - Throws: `SystemError` for an address that has to be there and cannot be bound.
-    package mutating func listen() throws(SystemError) {
+    package mutating func listen(onAnyPort: Bool = false) throws(SystemError) {
+        if onAnyPort { executor.call.configuration.port = 0 }
         let configuration = executor.call.configuration
         let backlog = Int32(clamping: configuration.tcpBacklog)
-        if configuration.port != 0 || configuration.usesAnyPort {
+        if configuration.port != 0 || onAnyPort {
             try listenTCP(configuration, backlog)
         }
         let path = configuration.unixSocket
@@ -71,7 +74,7 @@ extension Server {
     }
 
     private mutating func add(_ listener: Listener) throws(SystemError) {
-        try poller.watch(listener.descriptor, token: Token.listener(listeners.count))
+        try poller.watch(listener.descriptor, token: EventToken.listenerWord(listeners.count))
         listeners.append(listener)
     }
 
@@ -124,8 +127,9 @@ extension Server {
         let slot = executor.openClient(descriptor: fd, isUnix: isUnix)
         while connections.count <= slot { connections.append(Connection()) }
         connections[slot].open(fd)
+        let generation = connections[slot].generation
         do throws(SystemError) {
-            try poller.watch(fd, token: Token.connection(slot, connections[slot].generation))
+            try poller.watch(fd, token: EventToken.connectionWord(slot, generation))
         } catch {
             log.warning("Error registering fd event for the new client: \(error.reason)")
             close(slot)

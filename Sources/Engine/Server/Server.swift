@@ -36,16 +36,25 @@ package struct Server: ~Copyable {
     static var arenaBytesKept: Int { 256 << 10 }
 
     /// A server that is not listening yet.
-    package init(
-        configuration: Configuration, identity: ServerIdentity, log: Logger,
+    package static func make(
+        _ configuration: Configuration, identity: ServerIdentity, log: Logger,
         mailbox: Mailbox<ServerMessage>
-    ) throws(SystemError) {
-        executor = Executor(configuration: configuration, identity: identity)
-        poller = try Poller()
+    ) throws(SystemError) -> Server {
+        var poller = try Poller()
+        try poller.watch(mailbox.wakeup.descriptor, token: EventToken.mailboxWord)
+        let executor = Executor(configuration: configuration, identity: identity, log: log)
+        return Server(executor, poller, mailbox, log)
+    }
+
+    private init(
+        _ executor: consuming Executor, _ poller: consuming Poller,
+        _ mailbox: Mailbox<ServerMessage>, _ log: Logger
+    ) {
+        cron = Cron(now: executor.call.now)
+        self.executor = executor
+        self.poller = poller
         self.mailbox = mailbox
         self.log = log
-        cron = Cron(now: executor.call.now)
-        try poller.watch(mailbox.wakeup.descriptor, token: Token.mailbox)
     }
 
     deinit {
@@ -87,7 +96,7 @@ package struct Server: ~Copyable {
     }
 
     private mutating func serve(_ event: PollEvent) {
-        switch Token(event.token) {
+        switch EventToken(event.token) {
         case .mailbox:
             for message in mailbox.takeAll() { receive(message) }
         case .listener(let i):
@@ -132,14 +141,14 @@ package struct Server: ~Copyable {
 }
 
 /// What an event of the poller is about, as its token says.
-enum Token {
+enum EventToken {
     case connection(slot: Int, generation: UInt32)
     case listener(Int)
     case mailbox
 
-    static var mailbox: UInt64 { 1 << 63 }
-    static func listener(_ i: Int) -> UInt64 { 1 << 62 | UInt64(i) }
-    static func connection(_ slot: Int, _ generation: UInt32) -> UInt64 {
+    static var mailboxWord: UInt64 { 1 << 63 }
+    static func listenerWord(_ i: Int) -> UInt64 { 1 << 62 | UInt64(i) }
+    static func connectionWord(_ slot: Int, _ generation: UInt32) -> UInt64 {
         UInt64(slot) | UInt64(generation) << 32
     }
 

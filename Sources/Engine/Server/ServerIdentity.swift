@@ -2,11 +2,24 @@
 import Platform
 
 /// Facts that do not change between start and stop.
-struct ServerIdentity: Sendable {
+package struct ServerIdentity: Sendable {
+    /// Martlet's own version.
+    package static let version = "0.1.0"
+    /// The Redis version whose behaviour clients may expect.
+    package static let redisVersion = "8.2.0"
+
     /// 40 hexadecimal digits, new at every start.
     let runID: String
     /// Unix time of the start in milliseconds.
     let startedAt: Int64
     let configurationFile: String
     let executable: String
+
+    package init(configurationFile: String) {
+        var random = RandomGenerator()
+        runID = String((0..<40).map { _ in "0123456789abcdef".randomElement(using: &random) ?? "0" })
+        startedAt = Clock.unixMilliseconds()
+        self.configurationFile = configurationFile
+        executable = SystemInformation.executable
+    }
 }

@@ -1,0 +1,182 @@
+//  Debugging.swift — DEBUG: for developers and tests, off unless the configuration allows it.
+import Logging
+import Platform
+
+enum Debugging {
+    static let family = Family(group: .server, commands: [DEBUG])
+
+    static let DEBUG = Command(
+        "DEBUG", [.admin, .noscript, .loading, .stale], since: "1.0.0",
+        complexity: "Depends on the subcommand.",
+        summary: "Tools for developers and tests.",
+        arity: -2, docFlags: .systemCommand, run: debug)
+
+    @Sendable static func debug(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard call.configuration.enableDebugCommand.admits(local: call.session.isLocal) else {
+            throw call.failed(
+                "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                    + "\"local\", you can run it from a local connection, otherwise you need to "
+                    + "set this option in the configuration file, and then restart the server.")
+        }
+        switch (args.word(1), args.count) {
+        case ("HELP", 2): help(&reply)
+        case ("SLEEP", 3): sleep(args, &reply)
+        case ("OBJECT", 3...): try object(args, &call, &reply)
+        case ("SET-ACTIVE-EXPIRE", 3):
+            call.isActiveExpiryOn = (Numbers.integer(args[2]) ?? 0) != 0
+            reply.ok()
+        case ("POPULATE", 3...5): try populate(args, &call, &reply)
+        case ("PROTOCOL", 3): try protocolSample(args, &call, &reply)
+        case ("STRINGMATCH-LEN", 4): try stringMatch(args, &call, &reply)
+        case ("JMAP", 2): reply.verbatim(call.memoryMap())
+        case ("ERROR", 3): throw call.failed(args[2].text)
+        case ("LOG", 3):
+            call.log.warning("DEBUG LOG: \(args[2].text)")
+            reply.ok()
+        default:
+            throw call.failed(
+                "ERR unknown subcommand or wrong number of arguments for '\(args[1].text)'. "
+                    + "Try DEBUG HELP.")
+        }
+    }
+
+    /// Holds the whole server, as Redis does.
+    private static func sleep(_ args: borrowing Arguments, _ reply: inout Reply) {
+        let seconds = Double(args[2].text) ?? 0
+        // Ten years are enough for any test.
+        let microseconds = seconds.isFinite ? min(max(seconds, 0), 315_360_000) * 1_000_000 : 0
+        Clock.sleep(microseconds: Int64(microseconds))
+        reply.ok()
+    }
+
+    private static func object(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard let place = call.find(call.key(args[2])) else { throw .noSuchKey }
+        let record = place.record
+        let idle = Objects.idleSeconds(record, call)
+        reply.status(
+            "Value at:0x\(String(record.identity, radix: 16)) refcount:1 "
+                + "encoding:\(Objects.encodingName(record)) "
+                + "serializedlength:\(serializedLength(record)) "
+                + "lru:\(record.accessClock) lru_seconds_idle:\(idle)")
+    }
+
+    /// Bytes of the value in a dump file, uncompressed.
+    private static func serializedLength(_ record: Record) -> Int {
+        switch record.kind {
+        case .integer:
+            if Int8(exactly: record.integer) != nil { return 2 }
+            if Int16(exactly: record.integer) != nil { return 3 }
+            if Int32(exactly: record.integer) != nil { return 5 }
+            return 1 + Digits.count(Int(record.integer))
+        case .string:
+            let n = record.valueCount
+            return n + (n < 64 ? 1 : n < 16_384 ? 2 : 5)
+        }
+    }
+
+    private static func populate(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let count = try args.integer(2)
+        let size = args.count == 5 ? try args.integer(4) : 0
+        guard count >= 0, size >= 0 else { throw .notPositive }
+        guard size <= Int64(call.configuration.protoMaxBulkLength) else { throw .stringTooLong }
+        let prefix = args.count > 3 ? args[3].array : Array("key".utf8)
+        for i in 0..<count {
+            let name = prefix + Array(":\(i)".utf8)
+            let key = call.key(name.span)
+            if call.exists(key) { continue }
+            var value = Array("value:\(i)".utf8)
+            if size > 0 {
+                let missing = Int(size) - value.count
+                if missing < 0 { value.removeLast(-missing) }
+                if missing > 0 { value += [UInt8](repeating: 0, count: missing) }
+            }
+            call.set(key, to: value.span, event: "set")
+        }
+        reply.ok()
+    }
+
+    /// Whether a text of so many letters `a` matches a pattern: shows what patterns cost.
+    private static func stringMatch(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let length = try args.integer(2)
+        guard length >= 0, length <= 1 << 20 else { throw .outOfRange }
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: Int(length))
+        reply.integer(Glob.matches(pattern: args[3], text.span) ? 1 : 0)
+    }
+
+    private static func protocolSample(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        switch args.word(2) {
+        case "STRING": reply.bulk("Hello World")
+        case "INTEGER": reply.integer(12345)
+        case "DOUBLE": reply.double(3.141)
+        case "BIGNUM": reply.bigNumber("1234567999999999999999999999999999999")
+        case "NULL": reply.null()
+        case "ARRAY":
+            reply.array(3)
+            for i in 0..<3 { reply.integer(Int64(i)) }
+        case "SET":
+            reply.set(3)
+            for i in 0..<3 { reply.integer(Int64(i)) }
+        case "MAP":
+            reply.map(3)
+            for i in 0..<3 {
+                reply.integer(Int64(i))
+                reply.bool(i == 1)
+            }
+        case "ATTRIB":
+            if reply.version == .resp3 {
+                reply.attribute(1)
+                reply.bulk("key-popularity")
+                reply.array(2)
+                reply.bulk("key:123")
+                reply.integer(90)
+            }
+            reply.bulk("Some real reply following the attribute")
+        case "PUSH":
+            guard reply.version == .resp3 else {
+                throw call.failed("ERR RESP2 is not supported by this command")
+            }
+            reply.bulk("Some real reply following the push reply")
+            reply.push(2)
+            reply.bulk("server-cpu-usage")
+            reply.integer(42)
+        case "TRUE": reply.bool(true)
+        case "FALSE": reply.bool(false)
+        case "VERBATIM": reply.verbatim("This is a verbatim\nstring")
+        default:
+            throw call.failed(
+                "ERR Wrong protocol type name. Please use one of the following: "
+                    + "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|"
+                    + "true|false")
+        }
+    }
+
+    private static func help(_ reply: inout Reply) {
+        reply.help(
+            "DEBUG",
+            [
+                "ERROR <text>", "    Reply with an error.",
+                "JMAP", "    Show how memory is laid out: slabs, tables, buffers.",
+                "LOG <message>", "    Write a line to the log.",
+                "OBJECT <key>", "    Show how a key and its value are kept.",
+                "POPULATE <count> [<prefix>] [<size>]",
+                "    Create keys <prefix>:0 and so on with values of so many bytes.",
+                "PROTOCOL <type>",
+                "    Reply with a value of a type: string, integer, double, bignum, null, array,",
+                "    set, map, attrib, push, verbatim, true, false.",
+                "SET-ACTIVE-EXPIRE <0|1>", "    Turn off, or on, the deletion of expired keys.",
+                "SLEEP <seconds>", "    Hold the server; decimals are allowed.",
+                "STRINGMATCH-LEN <length> <pattern>",
+                "    Match a pattern against so many letters 'a'.",
+            ])
+    }
+}

@@ -1,0 +1,107 @@
+//  Objects.swift — OBJECT: how a value is kept.
+
+enum Objects {
+    static let family = Family(
+        group: .generic,
+        commands: [
+            OBJECT_ENCODING, OBJECT_REFCOUNT, OBJECT_IDLETIME, OBJECT_FREQ, OBJECT_HELP,
+        ])
+
+    /// Strings of up to so many bytes are `embstr` to Redis.
+    private static let embeddedBytesMax = 44
+
+    /// The encoding by the name that Redis gives it.
+    static func encodingName(_ record: Record) -> StaticString {
+        switch record.kind {
+        case .integer: "int"
+        case .string:
+            record.isModified || record.valueCount > embeddedBytesMax ? "raw" : "embstr"
+        }
+    }
+
+    static let OBJECT_ENCODING = Command(
+        "OBJECT ENCODING key", [.readonly], keys: .inspects, since: "2.2.3",
+        complexity: "O(1)",
+        summary: "Tells how a value is kept in memory.",
+        tips: ["nondeterministic_output"], run: objectEncoding)
+
+    @Sendable static func objectEncoding(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard let place = call.inspect(call.key(args[2])) else { return reply.null() }
+        reply.bulk(String(describing: encodingName(place.record)))
+    }
+
+    static let OBJECT_REFCOUNT = Command(
+        "OBJECT REFCOUNT key", [.readonly], keys: .inspects, since: "2.2.3",
+        complexity: "O(1)",
+        summary: "Tells how many references a value has.",
+        tips: ["nondeterministic_output"], run: objectRefCount)
+
+    @Sendable static func objectRefCount(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard call.inspect(call.key(args[2])) != nil else { return reply.null() }
+        // A record has one owner, the table.
+        reply.integer(1)
+    }
+
+    static let OBJECT_IDLETIME = Command(
+        "OBJECT IDLETIME key", [.readonly], keys: .inspects, since: "2.2.3",
+        complexity: "O(1)",
+        summary: "Tells how many seconds ago a key was last used.",
+        tips: ["nondeterministic_output"], run: objectIdleTime)
+
+    @Sendable static func objectIdleTime(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard let place = call.inspect(call.key(args[2])) else { return reply.null() }
+        if call.configuration.maxMemoryPolicy.countsAccesses {
+            throw call.failed(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
+                    + "that when switching between policies at runtime LRU and LFU data will "
+                    + "take some time to adjust.")
+        }
+        reply.integer(idleSeconds(place.record, call))
+    }
+
+    /// Seconds since the last access; the clock runs round every 194 days.
+    static func idleSeconds(_ record: Record, _ call: borrowing Call) -> Int64 {
+        Int64((call.clock &- record.accessClock) & 0xFF_FFFF)
+    }
+
+    static let OBJECT_FREQ = Command(
+        "OBJECT FREQ key", [.readonly], keys: .inspects, since: "4.0.0",
+        complexity: "O(1)",
+        summary: "Tells how often a key is used, on a logarithmic scale.",
+        tips: ["nondeterministic_output"], run: objectFreq)
+
+    @Sendable static func objectFreq(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard call.inspect(call.key(args[2])) != nil else { return reply.null() }
+        throw call.failed(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please "
+                + "note that when switching between policies at runtime LRU and LFU data will "
+                + "take some time to adjust.")
+    }
+
+    static let OBJECT_HELP = Command(
+        "OBJECT HELP", [.loading, .stale], since: "6.2.0",
+        complexity: "O(1)",
+        summary: "Explains the subcommands of OBJECT.",
+        run: objectHelp)
+
+    @Sendable static func objectHelp(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        reply.help(
+            "OBJECT",
+            [
+                "ENCODING <key>", "    Tell how the value of a key is kept in memory.",
+                "FREQ <key>", "    Tell how often a key is used, on a logarithmic scale.",
+                "IDLETIME <key>", "    Tell how many seconds ago a key was last used.",
+                "REFCOUNT <key>", "    Tell how many references the value of a key has.",
+            ])
+    }
+}

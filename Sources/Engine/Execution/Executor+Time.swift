@@ -1,0 +1,87 @@
+//  Executor+Time.swift — the clock of the turn, keys whose time has come, tables that change size.
+import CPlatform
+import Platform
+
+extension Executor {
+    /// How long expiry or resizing may hold the loop at a time, in microseconds.
+    private static var sliceMicroseconds: Double { 400 }
+    /// Deadlines looked at between two looks at the clock.
+    private static var entriesPerCheck: Int { 32 }
+
+    /// Takes the time stamp of the turn.
+    mutating func tick() {
+        let now = Clock.unixMilliseconds()
+        if now < call.now - 1000 {
+            for i in 0..<call.keyspace.count {
+                call.keyspace.databases[i].clockWentBack(to: now)
+            }
+        }
+        call.setTime(now)
+        call.statistics.turns &+= 1
+    }
+
+    /// When deadlines next want attention, in Unix milliseconds; nil when there are none.
+    mutating func wakeTime() -> Int64? {
+        guard call.isActiveExpiryOn else { return nil }
+        var wake: Int64?
+        for i in 0..<call.keyspace.count {
+            guard let time = call.keyspace.databases[i].wakeTime() else { continue }
+            wake = min(wake ?? .max, time)
+        }
+        return wake
+    }
+
+    /// Deletes keys whose time has come, for as long as a slice lasts.
+    mutating func expireDue() {
+        guard call.isActiveExpiryOn, let wake = wakeTime(), wake <= call.now else { return }
+        let start = cp_ticks()
+        let end = start &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
+        var isOut = false
+        for i in 0..<call.keyspace.count where !isOut {
+            isOut = expireDue(in: i, until: end)
+        }
+        if isOut { call.statistics.expirySlices &+= 1 }
+        call.statistics.expiryMicroseconds &+= Int(
+            Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
+        settle()
+    }
+
+    /// Deletes due keys of one database; true when time ran out.
+    private mutating func expireDue(in index: Int, until end: UInt64) -> Bool {
+        while true {
+            var entries = Self.entriesPerCheck
+            while let place = call.keyspace.databases[index].nextExpired(call.now, &entries) {
+                let hash = call.keyspace.seed.hash(place.record.key)
+                call.removeExpired(place, hash: hash, database: index)
+            }
+            if entries > 0 { return false }
+            if cp_ticks() >= end { return true }
+        }
+    }
+
+    /// Lets tables that change size go on while nobody asks for keys.
+    mutating func resizeTables() {
+        guard call.configuration.activeRehashing else { return }
+        let end = cp_ticks() &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
+        for i in 0..<call.keyspace.count {
+            while call.keyspace.databases[i].advanceResize(128) {
+                if cp_ticks() >= end { return }
+            }
+        }
+    }
+
+    /// A slot for a connection that was accepted.
+    mutating func openClient(descriptor: Int32, isUnix: Bool) -> Int {
+        let slot = call.clients.open(now: call.now)
+        call.clients[slot].descriptor = descriptor
+        call.clients[slot].address = Socket.peerAddress(descriptor)
+        call.clients[slot].localAddress = Socket.localAddress(descriptor)
+        call.clients[slot].session.isUnixSocket = isUnix
+        call.clients[slot].session.isLocal = isUnix || Socket.isLocal(descriptor)
+        if !call.configuration.requirePass.isEmpty {
+            call.clients[slot].session.raised.insert(.authentication)
+        }
+        call.statistics.connections &+= 1
+        return slot
+    }
+}
