@@ -45,6 +45,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "PlatformTests",
+            dependencies: ["Platform", "CPlatform"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "EngineTests",
             dependencies: ["Engine"],
             swiftSettings: settings

@@ -42,7 +42,7 @@ public final class MartletServer: Sendable {
         do {
             let mailbox = try Mailbox<ServerMessage>()
             let started = Latch<Result<Int, SystemError>>()
-            let thread = WorkerThread.start(name: "martlet") {
+            let thread = try WorkerThread.start(name: "martlet") {
                 serve(settings, log, mailbox, started)
             }
             let port = try started.wait().get()

@@ -1,44 +1,110 @@
-//  Poller.swift — which descriptors are ready, behind one small interface.
+//  Poller.swift — which descriptors can be read or written now.
 //
-//  Level-triggered: a descriptor is reported as long as it is ready. Each registration carries a
-//  64-bit token that comes back with its events. `Poller` is the seam for further backends; the
-//  loop knows nothing but these methods.
+//  One small interface in front of the kernel's readiness calls. The backend is chosen when the
+//  poller is made and never changes; a `switch` over an enum with one case per backend costs a
+//  predicted branch per call, and there is no existential.
+//
+//  Contract, the same for every backend:
+//  - Readiness is level-triggered: what was not consumed is reported again by the next `wait`.
+//  - Every registration carries a token of 64 bits that comes back with its events; the poller
+//    never looks into it. One descriptor is registered at most once.
+//  - Errors and hang-ups are reported whether or not anything was asked for.
+//  - `forget` comes before `close`. Events of the current turn that were fetched before `forget`
+//    are still in the list, so a token that is reused needs a generation number to tell them apart.
+//  - All calls come from one thread. Other threads reach it through a `Wakeup`.
+//
+//  Adding a backend: a `~Copyable` struct with the members of `EpollBackend`, a case in
+//  `Backend`, a line in each `switch` (the compiler names them).
 
 /// What happened to one descriptor.
-public struct PollEvent: Sendable {
+public struct PollEvent: Sendable, Equatable {
+    /// The token that the descriptor was registered with.
     public let token: UInt64
+    /// A read will not block: it returns bytes, the end, or an error.
     public let isReadable: Bool
+    /// A write will not block: it takes bytes or returns an error.
     public let isWritable: Bool
+    /// The connection is broken or closed in both directions, and `isReadable` says so as well.
+    ///
+    /// Reported whatever was asked for, so whoever does not read must close, or every wait
+    /// returns at once.
+    public let isHangUp: Bool
 }
 
+/// Waits for readiness of many descriptors.
 public struct Poller: ~Copyable {
-    private var backend: EpollBackend
+    /// The kernel interfaces there are.
+    public enum Kind: String, Sendable, CaseIterable {
+        case epoll
+    }
 
-    /// - Throws: `SystemError` when the kernel refuses another descriptor.
-    public init() throws(SystemError) { backend = try EpollBackend() }
+    /// Events fetched by one `wait` at most; the rest follow with the next one.
+    public static let eventsPerWaitMax = 1024
 
-    /// Starts to watch `descriptor`.
+    private enum Backend: ~Copyable {
+        case epoll(EpollBackend)
+    }
+
+    /// The kernel interface in use.
+    public let kind: Kind
+    private let backend: Backend
+
+    /// Opens a poller; `kind` nil takes the best that the kernel offers.
+    public init(_ kind: Kind? = nil) throws(SystemError) {
+        self.kind = kind ?? .epoll
+        switch self.kind {
+        case .epoll: backend = .epoll(try EpollBackend(events: Poller.eventsPerWaitMax))
+        }
+    }
+
+    /// Registers a descriptor that is not yet registered.
     public mutating func watch(
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool = false
     ) throws(SystemError) {
-        try backend.add(descriptor, token: token, read: read, write: write)
+        switch backend {
+        case .epoll(let epoll):
+            try epoll.watch(descriptor, token: token, read: read, write: write)
+        }
     }
 
-    /// Changes what is watched for.
+    /// Replaces what is asked of a registered descriptor, and its token.
     public mutating func modify(
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool
     ) throws(SystemError) {
-        try backend.modify(descriptor, token: token, read: read, write: write)
+        switch backend {
+        case .epoll(let epoll):
+            try epoll.modify(descriptor, token: token, read: read, write: write)
+        }
     }
 
-    /// Stops watching; to be called before the descriptor is closed.
-    public mutating func forget(_ descriptor: Int32) { backend.remove(descriptor) }
+    /// Ends a registration; does nothing if there is none.
+    public mutating func forget(_ descriptor: Int32) {
+        switch backend {
+        case .epoll(let epoll): epoll.forget(descriptor)
+        }
+    }
 
-    /// Waits until something is ready and returns how many events there are.
+    /// Waits until something is ready.
     ///
-    /// - Parameter milliseconds: How long to wait at most; negative means for ever.
-    public mutating func wait(milliseconds: Int32) -> Int { backend.wait(milliseconds) }
+    /// A signal ends the wait early with no events.
+    ///
+    /// - Parameter nanoseconds: How long at most; 0 does not wait, negative means for ever.
+    /// - Returns: How many events there are.
+    public mutating func wait(nanoseconds: Int64) -> Int {
+        switch backend {
+        case .epoll(let epoll): epoll.wait(nanoseconds: nanoseconds)
+        }
+    }
 
-    /// Event `i` of the last `wait`.
-    public subscript(i: Int) -> PollEvent { backend.event(i) }
+    /// Waits as `wait(nanoseconds:)` does.
+    public mutating func wait(milliseconds: Int32) -> Int {
+        wait(nanoseconds: Int64(milliseconds) * 1_000_000)
+    }
+
+    /// Event `i` of the last `wait`, which returned more than `i`.
+    public subscript(i: Int) -> PollEvent {
+        switch backend {
+        case .epoll(let epoll): epoll[i]
+        }
+    }
 }

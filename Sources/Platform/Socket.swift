@@ -1,117 +1,361 @@
-//  Socket.swift — listening, accepting, reading and writing.  U
+//  Socket.swift — streams over TCP and unix domain sockets.  U
+//
+//  Calls on the data path return a plain `Int`, a count of bytes or one of two negative numbers
+//  with names. That is one register, and what a buffer's fill closure returns.
+//
+//  All sockets made here are non-blocking and are closed on exec.
 //
 //  ## Safety
-//  - S1: every buffer is passed with its own length, and lives for the length of the call.
+//  - S1: a buffer's memory outlives the call that is handed its address; counts are its own.
+//  - S2: an address list of the resolver is freed after its last use, and not before.
+//  - S3: option values are `Int32` variables of the caller's frame, passed with their own size.
 import CPlatform
 
 /// How an attempt to accept a connection ended.
-public enum Accepted: Equatable, Sendable {
+public enum Accepted: Sendable, Equatable {
+    /// A new connection, non-blocking.
     case connection(Int32)
     /// Nobody is waiting.
     case none
     /// The one who waited is gone; try again.
     case aborted
-    /// The process or the system has no descriptor or memory for it.
+    /// There is no descriptor or memory for it (`errno`).
+    ///
+    /// The connection stays in the queue and the listener stays ready, so let it rest for a while.
     case exhausted(Int32)
 }
 
+/// Operations on sockets.
 public enum Socket {
-    /// `read` and `write`: nothing can be moved now.
+    /// What `read` and `write` return when nothing can be moved now.
     public static var wouldBlock: Int { -1 }
-    /// `read` and `write`: the connection is broken.
+    /// What `read` and `write` return when the connection is broken; see `lastFailure`.
     public static var broken: Int { -2 }
 
-    // MARK: - Listening
+    // MARK: Listening
 
-    /// Listens for TCP connections at a numeric address or host name.
+    /// Listens on a TCP address.
     ///
-    /// - Parameter port: 0 lets the system choose; see `port(of:)`.
+    /// The first address that a name stands for and that can be bound is taken. A socket for
+    /// IPv6 never takes IPv4: one address means one family.
+    ///
+    /// - Parameters:
+    ///   - address: An address or a name; `0.0.0.0` and `::` are all addresses of a family.
+    ///   - port: 0 lets the system choose; see `port(of:)`.
+    ///   - backlog: How many connections may wait to be accepted.
+    /// - Returns: The listening socket.
+    /// - Throws: The failure of the last address tried.
     public static func listen(
         address: String, port: UInt16, backlog: Int32
     ) throws(SystemError) -> Int32 {
-        let fd = unsafe cp_listen_tcp(address, port, backlog)
-        if fd < 0 { throw SystemError(operation: "listen", code: -fd) }
-        return fd
+        try unsafe resolve(address, port, AF_UNSPEC) { candidate throws(SystemError) in
+            let descriptor = try unsafe open(candidate)
+            do throws(SystemError) {
+                try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+                if unsafe candidate.pointee.ai_family == AF_INET6 {
+                    try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+                }
+                try unsafe bind(descriptor, to: candidate)
+                guard CPlatform.listen(descriptor, backlog) == 0 else { throw .last("listen") }
+                return descriptor
+            } catch {
+                Descriptor.close(descriptor)
+                throw error
+            }
+        }
     }
 
-    /// Listens at a path, which is removed first if it is a socket.
+    /// Listens on a unix domain socket at `path`.
     ///
-    /// - Parameter permissions: Mode bits of the socket's file, or 0 for the system's choice; set
-    ///   before anybody can connect.
+    /// A socket that an earlier run left there is removed, any other file is not. The permissions
+    /// are set between `bind` and `listen`, when nobody can connect yet; 0 leaves them to the
+    /// system.
     public static func listen(
         path: String, permissions: UInt32, backlog: Int32
     ) throws(SystemError) -> Int32 {
-        let fd = unsafe cp_listen_unix(path, permissions, backlog)
-        if fd < 0 { throw SystemError(operation: "listen", code: -fd) }
-        return fd
+        var address = try UnixAddress(path)
+        let descriptor = try open(AF_UNIX)
+        do throws(SystemError) {
+            var info = stat()
+            if unsafe lstat(path, &info) == 0, cp_is_socket(info.st_mode) != 0 {
+                _ = unsafe unlink(path)
+            }
+            let bound = unsafe address.withPointer { unsafe CPlatform.bind(descriptor, $0, $1) }
+            guard bound == 0 else { throw .last("bind") }
+            if permissions != 0, unsafe chmod(path, permissions) != 0 { throw .last("chmod") }
+            guard CPlatform.listen(descriptor, backlog) == 0 else { throw .last("listen") }
+            return descriptor
+        } catch {
+            Descriptor.close(descriptor)
+            throw error
+        }
     }
 
-    /// The port that a TCP socket is bound to.
-    public static func port(of fd: Int32) -> UInt16 { cp_local_port(fd) }
-
-    /// Accepts one connection, which does not block.
+    /// Takes one waiting connection from a listening socket.
     public static func accept(_ listener: Int32) -> Accepted {
-        let fd = cp_accept(listener)
-        if fd >= 0 { return .connection(fd) }
-        switch -fd {
-        case EAGAIN, EWOULDBLOCK: return .none
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(-fd)
+        let descriptor = cp_accept(listener)
+        if descriptor >= 0 { return .connection(descriptor) }
+        let code = cp_errno()
+        switch code {
+        case EAGAIN: return .none
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(code)
+        // Not a listener at all: trying again at once would never end.
+        case EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP: return .exhausted(code)
+        // The rest are the connection's own errors, which Linux reports through `accept`.
         default: return .aborted
         }
     }
 
-    // MARK: - Connections
+    // MARK: Connecting
 
-    /// Sends small replies at once instead of waiting for more.
-    public static func setNoDelay(_ fd: Int32) { cp_no_delay(fd) }
+    /// Starts to connect; the socket becomes writable when the outcome is known.
+    ///
+    /// A name is looked up first, and that waits.
+    ///
+    /// - Parameters:
+    ///   - address: An address or a name.
+    ///   - port: The port to connect to.
+    ///   - source: The local address to connect from, or nil.
+    /// - Returns: The socket, connected or about to be.
+    /// - Throws: The failure of the last address tried.
+    public static func connect(
+        address: String, port: UInt16, from source: String? = nil
+    ) throws(SystemError) -> Int32 {
+        try unsafe resolve(address, port, AF_UNSPEC) { candidate throws(SystemError) in
+            let descriptor = try unsafe open(candidate)
+            do throws(SystemError) {
+                if let source {
+                    try bindLocally(descriptor, source, unsafe candidate.pointee.ai_family)
+                }
+                let status = unsafe CPlatform.connect(
+                    descriptor, candidate.pointee.ai_addr, candidate.pointee.ai_addrlen)
+                guard status == 0 || cp_errno() == EINPROGRESS else { throw .last("connect") }
+                return descriptor
+            } catch {
+                Descriptor.close(descriptor)
+                throw error
+            }
+        }
+    }
 
-    /// Probes an idle peer after `seconds`; 0 turns it off.
-    public static func setKeepAlive(_ fd: Int32, seconds: Int32) { cp_keep_alive(fd, seconds) }
+    /// Connects to the unix domain socket at `path`.
+    public static func connect(path: String) throws(SystemError) -> Int32 {
+        var address = try UnixAddress(path)
+        let descriptor = try open(AF_UNIX)
+        let status = unsafe address.withPointer { unsafe CPlatform.connect(descriptor, $0, $1) }
+        guard status == 0 || cp_errno() == EINPROGRESS else {
+            let error = SystemError.last("connect")
+            Descriptor.close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    /// Two connected sockets.
+    public static func pair() throws(SystemError) -> (Int32, Int32) {
+        var both: (Int32, Int32) = (-1, -1)
+        let status = unsafe withUnsafeMutableBytes(of: &both) { bytes in
+            unsafe socketpair(
+                AF_UNIX, streamType, 0, bytes.bindMemory(to: Int32.self).baseAddress)
+        }
+        guard status == 0 else { throw .last("socketpair") }
+        return both
+    }
+
+    /// Takes the error that is pending on a socket: how a connection attempt ended.
+    ///
+    /// - Returns: nil when there is none.
+    public static func pendingError(_ descriptor: Int32) -> SystemError? {
+        let code = option(descriptor, SOL_SOCKET, SO_ERROR) ?? cp_errno()
+        return code == 0 ? nil : SystemError(operation: "connect", code: code)
+    }
+
+    // MARK: Reading and writing
+
+    /// Reads what there is, as far as it fits into `space`.
+    ///
+    /// - Returns: The count of bytes, 0 at the end of the stream, `wouldBlock`, or `broken`.
+    public static func read(_ descriptor: Int32, into space: UnsafeMutableRawBufferPointer) -> Int {
+        while true {
+            let count = unsafe CPlatform.read(descriptor, space.baseAddress, space.count)  // S1
+            if count >= 0 { return count }
+            let code = cp_errno()
+            if code != EINTR { return code == EAGAIN ? wouldBlock : broken }
+        }
+    }
+
+    /// Reads what there is, as far as it fits into `space`.
+    ///
+    /// - Returns: The count of bytes, 0 at the end of the stream, `wouldBlock`, or `broken`.
+    public static func read(_ descriptor: Int32, into space: inout MutableSpan<UInt8>) -> Int {
+        unsafe space.withUnsafeMutableBytes { unsafe read(descriptor, into: $0) }
+    }
+
+    /// Writes as much of `bytes` as the socket takes; a closed peer raises no signal.
+    ///
+    /// - Returns: The count of bytes, `wouldBlock`, or `broken`.
+    public static func write(_ descriptor: Int32, _ bytes: Span<UInt8>) -> Int {
+        unsafe bytes.withUnsafeBytes { bytes in
+            while true {
+                let count = unsafe send(
+                    descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))  // S1
+                if count >= 0 { return count }
+                let code = cp_errno()
+                if code != EINTR { return code == EAGAIN ? wouldBlock : broken }
+            }
+        }
+    }
+
+    /// Why this thread's last `read` or `write` returned `broken`; ask at once, for a log.
+    public static var lastFailure: SystemError { .last("") }
+
+    /// Writes `bytes` from index `offset` on, as `write(_:_:)` does.
+    public static func write(_ descriptor: Int32, _ bytes: Span<UInt8>, from offset: Int) -> Int {
+        precondition(offset >= 0 && offset <= bytes.count)
+        return write(descriptor, bytes.extracting(droppingFirst: offset))
+    }
+
+    /// Ends one or both directions of a connection.
+    public static func shutdown(_ descriptor: Int32, read: Bool, write: Bool) {
+        guard read || write else { return }
+        let how = read && write ? SHUT_RDWR : read ? SHUT_RD : SHUT_WR
+        _ = CPlatform.shutdown(descriptor, Int32(how))
+    }
+
+    /// Closes a socket.
+    public static func close(_ descriptor: Int32) { Descriptor.close(descriptor) }
+
+    // MARK: Options
+
+    /// Sends small segments at once; fails quietly on sockets that are not TCP.
+    public static func setNoDelay(_ descriptor: Int32, _ on: Bool = true) {
+        try? set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, on ? 1 : 0)
+    }
+
+    /// Has the system probe a silent connection after `seconds`, and give up after three probes
+    /// a third of that apart; 0 turns probing off.
+    public static func setKeepAlive(_ descriptor: Int32, seconds: Int32) {
+        guard seconds > 0 else { try? set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 0); return }
+        let tcp = Int32(IPPROTO_TCP)
+        try? set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+        try? set(descriptor, tcp, TCP_KEEPIDLE, seconds)
+        try? set(descriptor, tcp, TCP_KEEPINTVL, max(seconds / 3, 1))
+        try? set(descriptor, tcp, TCP_KEEPCNT, 3)
+    }
+
+    /// Closes with a reset: no waiting for the peer, unsent bytes are dropped.
+    public static func setReset(_ descriptor: Int32) {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// The port that a TCP socket is bound to, or 0.
+    public static func port(of descriptor: Int32) -> UInt16 { local(of: descriptor)?.port ?? 0 }
 
     /// Whether the peer is on this machine: a loopback address or a unix socket.
-    public static func isLocal(_ fd: Int32) -> Bool { cp_peer_is_local(fd) != 0 }
+    public static func isLocal(_ descriptor: Int32) -> Bool {
+        peer(of: descriptor)?.isLocal ?? false
+    }
 
     /// `address:port` of the peer, `[address]:port` for IPv6, `path:0` for a unix socket.
-    public static func peerAddress(_ fd: Int32) -> String { address(fd, local: false) }
+    public static func peerAddress(_ descriptor: Int32) -> String {
+        peer(of: descriptor)?.description ?? "?:0"
+    }
 
     /// The same for this end.
-    public static func localAddress(_ fd: Int32) -> String { address(fd, local: true) }
-
-    private static func address(_ fd: Int32, local: Bool) -> String {
-        var text = [CChar](repeating: 0, count: 256)
-        unsafe cp_address(fd, local ? 1 : 0, &text, text.count)
-        return String(
-            decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    public static func localAddress(_ descriptor: Int32) -> String {
+        local(of: descriptor)?.description ?? "?:0"
     }
 
-    /// Reads what there is: bytes read, 0 at the end, `wouldBlock` or `broken`.
-    public static func read(_ fd: Int32, into space: UnsafeMutableRawBufferPointer) -> Int {
-        let n = unsafe CPlatform.read(fd, space.baseAddress, space.count)  // S1
-        return n >= 0 ? n : failure()
+    /// The address of the other side, or nil when there is none.
+    public static func peer(of descriptor: Int32) -> Endpoint? {
+        // The client's end of a unix socket has no name; the server's path stands for both.
+        guard let endpoint = unsafe Endpoint(descriptor, getpeername) else { return nil }
+        if case .unix(let path) = endpoint, path.isEmpty { return local(of: descriptor) }
+        return endpoint
     }
 
-    /// Writes what fits: bytes written, `wouldBlock` or `broken`.
-    public static func write(_ fd: Int32, _ bytes: Span<UInt8>) -> Int {
-        let n = unsafe bytes.withUnsafeBufferPointer { buffer in
-            unsafe send(fd, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL))  // S1
+    /// The address of this side.
+    public static func local(of descriptor: Int32) -> Endpoint? {
+        unsafe Endpoint(descriptor, getsockname)
+    }
+
+    /// The value of an option that is an `int`.
+    static func option(_ descriptor: Int32, _ level: Int32, _ name: Int32) -> Int32? {
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        guard unsafe getsockopt(descriptor, level, name, &value, &size) == 0 else { return nil }
+        return value  // S3
+    }
+
+    private static func set(
+        _ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32
+    ) throws(SystemError) {
+        var value = value
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        guard unsafe setsockopt(descriptor, level, name, &value, size) == 0 else {  // S3
+            throw .last("setsockopt")
         }
-        return n >= 0 ? n : failure()
     }
 
-    private static func failure() -> Int {
-        switch cp_errno() {
-        case EAGAIN, EWOULDBLOCK, EINTR: wouldBlock
-        default: broken
+    // MARK: Addresses
+
+    private static let streamType = Int32(
+        SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+
+    private static func open(_ family: Int32) throws(SystemError) -> Int32 {
+        let descriptor = socket(family, streamType, 0)
+        guard descriptor >= 0 else { throw .last("socket") }
+        return descriptor
+    }
+
+    private static func open(_ candidate: UnsafePointer<addrinfo>) throws(SystemError) -> Int32 {
+        try open(unsafe candidate.pointee.ai_family)
+    }
+
+    private static func bind(
+        _ descriptor: Int32, to candidate: UnsafePointer<addrinfo>
+    ) throws(SystemError) {
+        let address = unsafe candidate.pointee
+        guard unsafe CPlatform.bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
+            throw .last("bind")
         }
     }
 
-    public static func close(_ fd: Int32) { _ = CPlatform.close(fd) }
+    private static func bindLocally(
+        _ descriptor: Int32, _ source: String, _ family: Int32
+    ) throws(SystemError) {
+        try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        _ = try unsafe resolve(source, 0, family) { candidate throws(SystemError) in
+            try unsafe bind(descriptor, to: candidate)
+            return 0
+        }
+    }
 
-    /// Two connected stream sockets that do not block.
-    public static func pair() throws(SystemError) -> (Int32, Int32) {
-        var fds: [Int32] = [-1, -1]
-        let kind = Int32(bitPattern: SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue)
-        if unsafe socketpair(AF_UNIX, kind, 0, &fds) != 0 { throw SystemError.last("socketpair") }
-        return (fds[0], fds[1])
+    /// Tries `use` on each address that `address` stands for until one succeeds, else throws the last failure.
+    private static func resolve(
+        _ address: String, _ port: UInt16, _ family: Int32,
+        _ use: (UnsafePointer<addrinfo>) throws(SystemError) -> Int32
+    ) throws(SystemError) -> Int32 {
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_family = family
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_flags = AI_NUMERICSERV
+        var list: UnsafeMutablePointer<addrinfo>?
+        let status = unsafe getaddrinfo(address, String(port), &hints, &list)
+        guard status == 0 else { throw .resolver(status) }
+        defer { unsafe freeaddrinfo(list) }  // S2
+        var failure = SystemError(operation: "getaddrinfo", code: EADDRNOTAVAIL)
+        var next = unsafe UnsafePointer(list)
+        while let candidate = unsafe next {
+            do throws(SystemError) {
+                return try unsafe use(candidate)
+            } catch {
+                failure = error
+            }
+            unsafe next = UnsafePointer(candidate.pointee.ai_next)
+        }
+        throw failure
     }
 }

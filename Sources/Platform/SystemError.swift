@@ -1,38 +1,54 @@
-//  SystemError.swift — a system call that failed.  U
+//  SystemError.swift — why a system call failed.  U
 //
 //  ## Safety
-//  - S1: the text's buffer is passed with its own size.
+//  - S1: `strerror` and `gai_strerror` return a terminated text that lives until the next call of
+//    the same thread; it is copied at once.
 import CPlatform
 
-public struct SystemError: Error, CustomStringConvertible, Equatable {
-    /// What was attempted.
+/// The failure of one system call.
+///
+/// Its description reads `bind: Address already in use`.
+public struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What was attempted: the name of the call, or empty when the reason speaks for itself.
     public let operation: String
-    /// The value of `errno`.
+    /// The value of `errno`, or 0 for a failure of the name resolver.
     public let code: Int32
+    /// The system's words for the failure.
+    public let reason: String
 
+    /// Describes the failure `code` of `operation`.
     public init(operation: String, code: Int32) {
         self.operation = operation
         self.code = code
+        reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? ""  // S1
     }
 
-    /// The failure of the call just made.
+    private init(resolver status: Int32) {
+        operation = ""
+        code = 0
+        let text = unsafe gai_strerror(status)
+        reason = unsafe text.map { unsafe String(cString: $0) } ?? ""  // S1
+    }
+
+    /// The failure that the calling thread's last system call left in `errno`.
     static func last(_ operation: String) -> SystemError {
         SystemError(operation: operation, code: cp_errno())
     }
 
-    /// The system's words for the code.
-    public var reason: String {
-        var text = [CChar](repeating: 0, count: 256)
-        unsafe cp_error_text(code, &text, text.count)
-        return String(
-            decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    /// A failure of the name resolver.
+    static func resolver(_ status: Int32) -> SystemError {
+        status == EAI_SYSTEM ? last("getaddrinfo") : SystemError(resolver: status)
     }
 
-    /// The machine or its kernel does not have such an address or family.
+    public var description: String { operation.isEmpty ? reason : "\(operation): \(reason)" }
+
+    /// Whether an address was refused because this machine does not have it or its protocol.
     public var meansNoSuchAddress: Bool {
-        code == EADDRNOTAVAIL || code == EAFNOSUPPORT || code == EPROTONOSUPPORT
-            || code == ENOPROTOOPT || code == EPFNOSUPPORT
+        switch code {
+        case EADDRNOTAVAIL, EAFNOSUPPORT, EPFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+            ENOPROTOOPT:
+            true
+        default: false
+        }
     }
-
-    public var description: String { "\(operation): \(reason)" }
 }

@@ -1,6 +1,8 @@
 //  cplatform.h — what Swift cannot say: system headers, macros, intrinsics.
 //
 //  Inline functions only where the body is one instruction or one macro; the rest is Swift.
+//  Swift's own view of the C library is without `_GNU_SOURCE`, and two views of one struct do not
+//  go together; what only GNU's has is wrapped in cplatform.c.
 #pragma once
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,6 +24,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -29,6 +33,8 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #endif
 
 static inline int cp_errno(void) { return errno; }
@@ -91,26 +97,40 @@ static inline size_t cp_usable_size(void *p) {
 /// first or second number is malformed, -3 when the sum is not finite.
 int cp_add_decimals(const char *a, const char *b, char *out, size_t size);
 
-/// The system's words for an error code.
-void cp_error_text(int code, char *out, size_t size);
+// Functions with variable arguments, and macros, which Swift does not import.
 
-// Sockets. A negative result is an error code with its sign changed.
+static inline int cp_fcntl(int fd, int command, int argument) {
+    return fcntl(fd, command, argument);
+}
+static inline int cp_is_socket(mode_t mode) { return S_ISSOCK(mode); }
+static inline void cp_ignore_signal(int number) { signal(number, SIG_IGN); }
+static inline int cp_get_file_limit(struct rlimit *into) { return getrlimit(RLIMIT_NOFILE, into); }
+static inline int cp_set_file_limit(const struct rlimit *to) { return setrlimit(RLIMIT_NOFILE, to); }
 
-int cp_listen_tcp(const char *address, uint16_t port, int backlog);
-int cp_listen_unix(const char *path, uint32_t permissions, int backlog);
-uint16_t cp_local_port(int fd);
+/// Hidden from Swift on some systems, because a child of a process with threads can do next to
+/// nothing. The one caller runs before the first thread starts.
+static inline pid_t cp_fork(void) { return fork(); }
+
+#ifdef __linux__
+static inline int cp_disable_huge_pages(void) {
+    return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+#endif
+
+// Calls that GNU's C library shows only to those who ask for its extensions.
+
+/// Takes a connection; the new descriptor is non-blocking and closed on exec.
 int cp_accept(int listener);
-void cp_no_delay(int fd);
-void cp_keep_alive(int fd, int seconds);
-int cp_peer_is_local(int fd);
-void cp_address(int fd, int local, char *out, size_t size);
 
-// The process and the machine.
-
-void cp_kernel(char *out, size_t size);
-long cp_resident_bytes(void);
-void cp_processor_time(int subject, double *user, double *system);
-unsigned long cp_raise_descriptor_limit(unsigned long wanted);
+/// `who`: 0 the process, 1 its children that were waited for, 2 the calling thread.
+int cp_rusage(int who, struct rusage *into);
 
 /// Names the calling thread for tools; at most 15 bytes.
 void cp_name_thread(const char *name);
+void cp_thread_name(char *into, size_t capacity);
+
+#ifdef __linux__
+/// `epoll_pwait2`; -1 with `ENOSYS` where the C library or the kernel lacks it.
+int cp_epoll_wait(
+    int epoll, struct epoll_event *events, int max, const struct timespec *timeout);
+#endif

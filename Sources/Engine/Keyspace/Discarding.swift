@@ -11,9 +11,13 @@ enum Discarding {
         init(_ database: consuming Database) { self.database = consume database }
     }
 
-    /// Frees `database` on a thread of its own.
+    /// Frees `database` on a thread of its own, or at once when there can be no more threads.
     static func discard(_ database: consuming Database) {
         let parcel = Parcel(database)
-        WorkerThread.start(name: "martlet-free") { parcel.database = nil }
+        do throws(SystemError) {
+            try WorkerThread.start(name: "martlet-free") { parcel.database = nil }.detach()
+        } catch {
+            parcel.database = nil
+        }
     }
 }
