@@ -23,7 +23,6 @@ struct CommandFlags: OptionSet, Sendable {
     static let skipSlowlog = CommandFlags(rawValue: 1 << 10)
     static let fast = CommandFlags(rawValue: 1 << 11)
     static let noAuth = CommandFlags(rawValue: 1 << 12)
-    /// Not reported.
     static let mayReplicate = CommandFlags(rawValue: 1 << 13)
     static let noAsyncLoading = CommandFlags(rawValue: 1 << 14)
     static let noMulti = CommandFlags(rawValue: 1 << 15)
@@ -33,6 +32,21 @@ struct CommandFlags: OptionSet, Sendable {
     static let asking = CommandFlags(rawValue: 1 << 18)
     /// May be called without any key although it can name some, as EVAL may.
     static let noMandatoryKeys = CommandFlags(rawValue: 1 << 19)
+
+    /// The names of the members in the order in which they are reported.
+    var names: [StaticString] {
+        let order: [(CommandFlags, StaticString)] = [
+            (.write, "write"), (.readonly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"),
+            (.pubsub, "pubsub"), (.noscript, "noscript"), (.blocking, "blocking"),
+            (.loading, "loading"), (.stale, "stale"), (.skipMonitor, "skip_monitor"),
+            (.skipSlowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
+            (.noAuth, "no_auth"), (.mayReplicate, "may_replicate"),
+            (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
+            (.noMandatoryKeys, "no_mandatory_keys"), (.movableKeys, "movablekeys"),
+            (.allowBusy, "allow_busy"),
+        ]
+        return order.filter { contains($0.0) }.map(\.1)
+    }
 }
 
 /// A group of commands, as COMMAND DOCS and the ACL categories name it.

@@ -65,6 +65,31 @@ struct CommandDocument: Sendable {
         isSubcommand = syntax.name.count == 2
     }
 
+    /// What it is for, in one sentence.
+    var summary: String {
+        isImplied ? "The commands that begin with \(name[0])." : "\(command.summary)"
+    }
+
+    /// The first version that had it; for a container, that had one of its subcommands.
+    func since(in commands: borrowing CommandTable) -> String {
+        guard isImplied else { return "\(command.since)" }
+        let versions = subcommands.map { "\(commands.documents[$0].command.since)" }
+        return versions.min(by: Self.precedes) ?? ""
+    }
+
+    /// Order of version numbers, part by part.
+    private static func precedes(_ a: String, _ b: String) -> Bool {
+        let parts = [a, b].map { $0.split(separator: ".").map { Int($0) ?? 0 } }
+        return parts[0].lexicographicallyPrecedes(parts[1])
+    }
+
+    /// The keys of the request that begins at word `offset`, or nil if it makes no sense.
+    func keys(in args: borrowing Arguments, from offset: Int = 0) -> [KeyPosition]? {
+        KeySpec.positions(
+            of: keySpecs, in: args, from: offset,
+            options: flags.contains(.movableKeys) ? syntax.optionWidths : [:])
+    }
+
     /// Whether a request with so many words can be right.
     func allows(_ words: Int) -> Bool {
         arity >= 0 ? words == Int(arity) : words >= -Int(arity)
@@ -110,10 +135,12 @@ struct CommandTable: ~Copyable {
     }
 
     /// The position of the command called `name`, which may be `client|getname`.
-    func find(fullName name: String) -> Int? {
-        guard let bar = name.firstIndex(of: "|") else { return find(Word(name)) }
-        guard let id = find(Word(String(name[..<bar]))) else { return nil }
-        return find(Word(String(name[name.index(after: bar)...])), in: id)
+    func find(fullName name: Bytes) -> Int? {
+        var bar = 0
+        while bar < name.count, name[bar] != UInt8(ascii: "|") { bar += 1 }
+        guard bar < name.count else { return find(Word(name)) }
+        guard let id = find(Word(name.extracting(0..<bar))) else { return nil }
+        return find(Word(name.extracting((bar + 1)..<name.count)), in: id)
     }
 
     /// `get`, or `client|getname`: the name that errors show.

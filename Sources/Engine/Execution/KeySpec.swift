@@ -176,7 +176,8 @@ struct KeySpecBuilder {
 
     private mutating func key(_ argument: inout Argument) {
         let (access, isShared) = nextAccess()
-        argument.keySpec = specs.count
+        // A channel is no key to COMMAND DOCS.
+        if argument.type == .key { argument.keySpec = specs.count }
         if access.isSomewhere {
             return add(.anywhere(argument.token), .unknown, access)
         }

@@ -2,9 +2,10 @@
 //
 //  The line is written as the manual writes it: words in capitals stand for themselves, other words
 //  name an argument, [brackets] may be left out, <angles> group, a bar separates alternatives, and
-//  `[key ...]` behind `key` says that there may be more. Two additions serve COMMAND DOCS where its
-//  names are not regular: `name=WORD` calls an argument otherwise than the line shows it, and
-//  `word:type` overrules the usual type.
+//  `[key ...]` behind `key` says that there may be more. A word in capitals owns the arguments that
+//  follow it up to the next such word or bracket. Three additions serve COMMAND DOCS where it is not
+//  regular: `name=WORD` calls an argument otherwise than the line shows it, `word:type` overrules
+//  the usual type, and {braces} group what belongs together. People do not see these.
 //
 //      SET key value [NX | XX] [EX seconds | KEEPTTL]
 //       |   |    |       |             |
@@ -146,7 +147,9 @@ private struct SyntaxParser {
     /// The leading words in capitals, at most two.
     mutating func name() -> [String] {
         var name: [String] = []
-        while name.count < 2, let word = next, Self.isToken(word), !word.contains("=") {
+        while name.count < 2, let word = next, !Self.isPunctuation(word), Self.isToken(word),
+            !word.contains("=")
+        {
             name.append(word)
             i += 1
         }
@@ -156,11 +159,13 @@ private struct SyntaxParser {
     /// Arguments up to a closing bracket, a bar or the end.
     mutating func sequence() -> [Argument] {
         var arguments: [Argument] = []
-        while let word = next, word != "]", word != ">", word != "|", word != "..." {
+        while let word = next, !["]", ">", "}", "|", "..."].contains(word) {
             if word == "[" {
                 bracket(&arguments)
             } else if word == "<" {
                 arguments.append(angle())
+            } else if word == "{" {
+                arguments.append(alternatives(closing: "}"))
             } else {
                 i += 1
                 arguments.append(Self.isToken(word) ? token(word) : Self.argument(word))
@@ -264,6 +269,8 @@ private struct SyntaxParser {
         while let word = next {
             if word == "<" {
                 owned.append(angle())
+            } else if word == "{" {
+                owned.append(alternatives(closing: "}"))
             } else if word == "[", !owned.isEmpty, isRepetition(owned) {
                 bracket(&owned)
             } else if Self.isPunctuation(word) || Self.isToken(word) {
@@ -309,8 +316,8 @@ private struct SyntaxParser {
     private func hasBar(_ closing: String) -> Bool {
         var depth = 0
         for word in lexemes[i...] {
-            if word == "[" || word == "<" { depth += 1 }
-            if word == "]" || word == ">" {
+            if "[<{".contains(word) { depth += 1 }
+            if "]>}".contains(word) {
                 if depth == 0 { return false }
                 depth -= 1
             }
@@ -346,7 +353,7 @@ private struct SyntaxParser {
         for c in line {
             switch c {
             case " ", "\n": flush()
-            case "[", "]", "<", ">", "|":
+            case "[", "]", "<", ">", "{", "}", "|":
                 flush()
                 lexemes.append(String(c))
             default: word.append(c)
@@ -368,21 +375,22 @@ private struct SyntaxParser {
             let token = isToken(String(core))
             let display =
                 token ? split(String(core)).token : argument(String(core)).display
-            return head + (display.isEmpty ? "\"\"" : display) + tail
+            let shown = head + (display.isEmpty ? "\"\"" : display) + tail
+            return shown.filter { !"{}".contains($0) }
         }.joined(separator: " ")
     }
 
     /// Takes brackets off both ends of a word.
     private static func trimmed(_ word: Substring) -> (String, Substring, String) {
-        let head = word.prefix { "[<".contains($0) }
+        let head = word.prefix { "[<{".contains($0) }
         let rest = word.dropFirst(head.count)
         var core = rest
-        while let last = core.last, "]>.".contains(last) { core.removeLast() }
+        while let last = core.last, "]>}.".contains(last) { core.removeLast() }
         return (String(head), core, String(rest.dropFirst(core.count)))
     }
 
     private static func isPunctuation(_ word: String) -> Bool {
-        word.isEmpty || word == "..." || (word.count == 1 && "[]<>|".contains(word))
+        word.isEmpty || word == "..." || (word.count == 1 && "[]<>{}|".contains(word))
     }
 
     /// Whether a word stands for itself: capitals or symbols, behind a name if it has one.
