@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -31,6 +32,11 @@
 #endif
 
 static inline int cp_errno(void) { return errno; }
+
+/// `open`, which Swift does not import because it is variadic.
+static inline int cp_open(const char *path, int flags, unsigned mode) {
+    return open(path, flags, mode);
+}
 
 /// Asks for the cache line at `p`.
 static inline void cp_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
