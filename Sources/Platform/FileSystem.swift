@@ -32,7 +32,9 @@ public enum FileSystem {
                 throw .last("read")
             }
             if n == 0 { return bytes }
-            guard n <= bytesMax - bytes.count else { throw SystemError(operation: "read", code: EFBIG) }
+            guard n <= bytesMax - bytes.count else {
+                throw SystemError(operation: "read", code: EFBIG)
+            }
             bytes.append(contentsOf: chunk[..<n])
         }
     }
@@ -48,7 +50,9 @@ public enum FileSystem {
         do throws(SystemError) {
             defer { _ = close(descriptor) }
             try write(bytes, to: descriptor)
-            guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else { throw SystemError.last("fsync") }
+            guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else {
+                throw SystemError.last("fsync")
+            }
         } catch {
             _ = unsafe unlink(draft)
             throw error
@@ -103,12 +107,34 @@ public enum FileSystem {
         _ = unsafe unlink(path)
     }
 
+    /// Takes the empty directory at `path` away; a missing one is no error.
+    public static func removeDirectory(_ path: String) {
+        _ = unsafe rmdir(path)
+    }
+
+    /// A new directory of its own among the temporary files, whose name starts with `prefix`.
+    public static func makeTemporaryDirectory(_ prefix: String) throws(SystemError) -> String {
+        var template = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
+        if template.isEmpty { template = "/tmp" }
+        var path = Array((template + "/" + prefix + "-XXXXXX").utf8) + [0]
+        let isMade = unsafe path.withUnsafeMutableBytes { bytes in  // S1: ends with a byte 0.
+            guard let start = unsafe bytes.bindMemory(to: CChar.self).baseAddress else {
+                return false
+            }
+            return unsafe mkdtemp(start) != nil
+        }
+        guard isMade else { throw .last("mkdtemp") }
+        return String(decoding: path.dropLast(), as: UTF8.self)
+    }
+
     /// The absolute form of the path of a directory, links followed.
     public static func directory(_ path: String) throws(SystemError) -> String {
         try refuseNUL(path)
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { throw .last("stat") }
-        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else { throw SystemError(operation: "stat", code: ENOTDIR) }
+        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
+            throw SystemError(operation: "stat", code: ENOTDIR)
+        }
         guard unsafe access(path, X_OK) == 0 else { throw .last("access") }
         guard let resolved = unsafe realpath(path, nil) else { throw .last("realpath") }
         defer { unsafe free(resolved) }

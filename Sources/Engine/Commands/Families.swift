@@ -1,1 +1,1 @@
-extension Family { static var all: [Family] { [Strings.family, Keys.family, Expirations.family] } }
+extension Family { static var all: [Family] { [Strings.family, Keys.family, Expirations.family, Configs.family] } }

@@ -32,7 +32,7 @@ extension Configuration {
             let matcher = Array(lower.utf8)
             for directive in Directive.all where !directive.traits.contains(.hidden) {
                 for name in [directive.name, directive.alias].compactMap({ $0 }) {
-                    guard ConfigurationPattern.matches(matcher, Array(name.utf8)),
+                    guard Glob.matches(pattern: matcher.span, Array(name.utf8).span),
                         seen.insert(name).inserted
                     else { continue }
                     found.append((name, directive.get(self)))
@@ -60,7 +60,8 @@ extension Configuration {
             if directive.traits.contains(.immutable) {
                 throw .applying(name, "can't set immutable config")
             }
-            if directive.traits.contains(.protected), !enableProtectedConfigs.admits(local: isLocal) {
+            if directive.traits.contains(.protected), !enableProtectedConfigs.admits(local: isLocal)
+            {
                 throw .applying(name, "can't set protected config")
             }
             guard seen.insert(name.lowercased()).inserted else {
@@ -93,7 +94,9 @@ extension Configuration {
         let initial = Configuration()
         return Directive.all.compactMap { directive in
             guard let reason = directive.noEffect, named.contains(directive.name),
-                directive.get(self) != directive.get(initial)
+                directive.get(self) != directive.get(initial),
+                // Who switches saving off gets what they asked for.
+                directive.name != "save" || !save.isEmpty
             else { return nil }
             return (directive.name, reason)
         }
@@ -113,63 +116,5 @@ extension Directive {
         guard traits.contains(.manyWords) else { return [value] }
         if value.isEmpty { return [] }
         return value.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    }
-}
-
-/// Shell-style patterns over names of directives.
-enum ConfigurationPattern {
-    /// Whether `text` matches `*`, `?`, `[a-z]`, `[^a]` and `\` in `pattern`.
-    ///
-    /// - Complexity: O(pattern × text), however many stars there are.
-    static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
-        var p = 0, t = 0
-        var retry: (pattern: Int, text: Int)?
-        while t < text.count {
-            if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
-                retry = (p + 1, t)
-                p += 1
-            } else if let next = step(pattern, p, text[t]) {
-                p = next
-                t += 1
-            } else if let (starred, start) = retry {
-                retry = (starred, start + 1)
-                p = starred
-                t = start + 1
-            } else {
-                return false
-            }
-        }
-        return pattern[p...].allSatisfy { $0 == UInt8(ascii: "*") }
-    }
-
-    /// Where the pattern goes on after the element at `p` has matched `byte`, or nil.
-    private static func step(_ pattern: [UInt8], _ p: Int, _ byte: UInt8) -> Int? {
-        guard p < pattern.count else { return nil }
-        switch pattern[p] {
-        case UInt8(ascii: "?"): return p + 1
-        case UInt8(ascii: "["): return set(pattern, p + 1, byte)
-        case UInt8(ascii: "\\") where p + 1 < pattern.count:
-            return pattern[p + 1] == byte ? p + 2 : nil
-        default: return pattern[p] == byte ? p + 1 : nil
-        }
-    }
-
-    /// As `step`, for a set whose first element is at `start`; an open set ends with the pattern.
-    private static func set(_ pattern: [UInt8], _ start: Int, _ byte: UInt8) -> Int? {
-        var p = start, found = false
-        let isNegated = p < pattern.count && pattern[p] == UInt8(ascii: "^")
-        if isNegated { p += 1 }
-        while p < pattern.count, pattern[p] != UInt8(ascii: "]") {
-            if pattern[p] == UInt8(ascii: "\\"), p + 1 < pattern.count { p += 1 }
-            if p + 2 < pattern.count, pattern[p + 1] == UInt8(ascii: "-") {
-                let ends = (pattern[p], pattern[p + 2])
-                if min(ends.0, ends.1)...max(ends.0, ends.1) ~= byte { found = true }
-                p += 3
-            } else {
-                if pattern[p] == byte { found = true }
-                p += 1
-            }
-        }
-        return found != isNegated ? min(p + 1, pattern.count) : nil
     }
 }

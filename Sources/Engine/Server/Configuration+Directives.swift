@@ -151,8 +151,10 @@ extension Directive {
         .text(
             "dbfilename", \.databaseFilename, .custom(filename), .protected,
             noEffect: Reason.persistence),
-        .unused("appendfilename", .custom(filename), "appendonly.aof", Reason.persistence, .immutable),
-        .unused("appenddirname", .custom(filename), "appendonlydir", Reason.persistence, .immutable),
+        .unused(
+            "appendfilename", .custom(filename), "appendonly.aof", Reason.persistence, .immutable),
+        .unused(
+            "appenddirname", .custom(filename), "appendonlydir", Reason.persistence, .immutable),
         .unused(
             "appendfsync", .choice(["everysec", "always", "no"]), "everysec", Reason.persistence),
         .unused("no-appendfsync-on-rewrite", .flag, "no", Reason.persistence),
@@ -337,7 +339,8 @@ extension Directive {
         .unused("latency-monitor-threshold", anyInteger, "0", Reason.notYet),
         .unused("notify-keyspace-events", .custom(keyspaceEvents), "", Reason.notYet),
         .unused("tracking-table-max-keys", anyCount, "1000000", Reason.notYet),
-        .unused("busy-reply-threshold", anyInteger, "5000", Reason.scripts, alias: "lua-time-limit"),
+        .unused(
+            "busy-reply-threshold", anyInteger, "5000", Reason.scripts, alias: "lua-time-limit"),
         .unused(
             "lua-enable-deprecated-api", .flag, "no", Reason.scripts, [.immutable, .hidden]),
     ]

@@ -122,6 +122,10 @@ public struct Configuration: Sendable {
 
     // MARK: - Bookkeeping
 
+    /// Absolute path of the file that CONFIG REWRITE writes to; empty without one.
+    public internal(set) var file = ""
+    /// Whether neither a file nor an argument said anything.
+    public var isUntouched: Bool { file.isEmpty && named.isEmpty }
     /// Texts of directives without an effect, by name; missing ones have their initial text.
     var unused: [String: String] = [:]
     /// Names of directives that a file, an argument or CONFIG SET named.

@@ -65,7 +65,9 @@ enum ConfigurationFile {
 
     /// A line for people: control characters as `?`, and not endless.
     private static func printable(_ text: String) -> String {
-        let shown = text.unicodeScalars.prefix(512).map { $0.value < 32 || $0.value == 127 ? "?" : $0 }
+        let shown = text.unicodeScalars.prefix(512).map {
+            $0.value < 32 || $0.value == 127 ? "?" : $0
+        }
         return String(String.UnicodeScalarView(shown))
     }
 
@@ -104,9 +106,8 @@ extension Configuration {
     /// Reads a command line without the program's name: an optional path, options such as
     /// `--port 7000 --save ""`, and `-` for more directives on standard input.
     ///
-    /// Returned is the absolute path of the file, if there was one.
-    @discardableResult
-    public mutating func apply(arguments: [String]) throws(ConfigurationError) -> String? {
+    /// `file` becomes the absolute path of the file, if there is one.
+    public mutating func apply(arguments: [String]) throws(ConfigurationError) {
         let line = CommandLineDirectives(arguments)
         var text: [UInt8] = []
         if let path = line.path {
@@ -128,7 +129,15 @@ extension Configuration {
         var reader = ConfigurationReader(configuration: self)
         try reader.read(text, name: nil)
         self = reader.configuration
-        return line.path
+        file = line.path ?? ""
+    }
+}
+
+extension Configuration {
+    /// Where the number of the process belongs; a daemon has one always.
+    public var processFile: String? {
+        if !pidFile.isEmpty { return pidFile }
+        return daemonize ? "/var/run/martlet.pid" : nil
     }
 }
 
@@ -213,7 +222,9 @@ struct ConfigurationReader {
     }
 
     private mutating func apply(_ line: ArraySlice<UInt8>) throws(LineError) {
-        guard !line.contains(0) else { throw .fault(DirectiveFault("Byte 0 in configuration line")) }
+        guard !line.contains(0) else {
+            throw .fault(DirectiveFault("Byte 0 in configuration line"))
+        }
         let copy = Array(line)
         guard let split = ArgumentSplitter.split(copy.span) else {
             throw .fault(DirectiveFault("Unbalanced quotes in configuration line"))

@@ -171,6 +171,7 @@ enum DirectiveShape: Sendable {
     }
 
     /// Digits and a unit: `k`, `m`, `g` count in thousands, `kb`, `mb`, `gb` in 1024s, any case.
+    ///
     /// No digits at all are 0, as in Redis; more than 64 bits are the largest number.
     static func memory(_ word: String) -> UInt64? {
         let digits = word.utf8.prefix { 48...57 ~= $0 }
@@ -259,7 +260,8 @@ extension Directive {
         var radix = 10
         if case .octal = shape { radix = 8 }
         return Directive(name: name, alias: alias, traits: traits, noEffect: noEffect) {
-            [radix] configuration in String(configuration[keyPath: path], radix: radix)
+            [radix] configuration in
+            String(configuration[keyPath: path], radix: radix)
         } set: { (configuration, words) throws(DirectiveFault) in
             guard words.count == 1 else { throw .wrongCount }
             configuration[keyPath: path] = try shape.integer(words[0])

@@ -74,7 +74,9 @@ public struct RedisLineHandler: LogHandler {
         }
     }
 
-    /// The bytes of one line. Control characters become spaces: no text forges a second line.
+    /// The bytes of one line.
+    ///
+    /// Control characters become spaces: no text forges a second line.
     static func line(
         _ text: String, level: Logger.Level, processID: Int32, at time: LocalTime
     ) -> [UInt8] {
@@ -163,8 +165,26 @@ public enum LifecycleText {
     /// A warning.
     public static let bye = "Martlet is now ready to exit, bye bye..."
 
-    /// A warning, once for each directive that was set in vain.
-    public static func noEffect(_ name: String, _ reason: String) -> String {
-        "The directive '\(name)' has no effect: \(reason)."
+    /// The first lines of a process, with a warning for each directive that was set in vain.
+    public static func logStart(of configuration: Configuration, to logger: Logger) {
+        logger.notice("\(starting)")
+        logger.notice("\(version())")
+        if configuration.isUntouched {
+            logger.warning("\(unconfigured)")
+        } else {
+            logger.notice("\(configured)")
+        }
+        for (name, reason) in configuration.withoutEffect {
+            logger.warning("The directive '\(name)' has no effect: \(reason).")
+        }
+    }
+
+    /// The lines of a server that has bound its addresses and accepts connections from now on.
+    public static func logReady(port: Int, tcp: Bool, unix: Bool, to logger: Logger) {
+        logger.notice("\(running(port: port))")
+        logger.notice("PID: \(ProcessInformation.id)")
+        logger.notice("\(initialized)")
+        if tcp { logger.notice("\(readyTCP)") }
+        if unix { logger.notice("\(readyUnix)") }
     }
 }
