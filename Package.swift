@@ -41,7 +41,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "MartletCommand",
-            dependencies: ["Martlet", "Engine", "Platform"],
+            dependencies: ["Engine", "Platform", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
         .testTarget(

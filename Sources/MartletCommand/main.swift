@@ -1,15 +1,34 @@
+//  main.swift — the command `martlet`: read the command line, run a server, wait for its end.
 import Engine
-import Logging
 import Platform
 
-var configuration = Configuration()
-var i = 1
-while i + 1 < CommandLine.arguments.count {
-    if CommandLine.arguments[i] == "--port" { configuration.port = Int(CommandLine.arguments[i + 1]) ?? 6379 }
-    if CommandLine.arguments[i] == "--enable-debug-command" { configuration.enableDebugCommand = .yes }
-    i += 2
+/// Writes `text` to standard error and ends the process as a failure.
+func fail(_ text: String) -> Never {
+    try? FileSystem.write(Array((text + "\n").utf8), to: 2)
+    Process.exit(1)
 }
-let mailbox = try Mailbox<ServerMessage>()
-var server = try Server.make(configuration, identity: ServerIdentity(configurationFile: ""), log: Logger(label: "x"), mailbox: mailbox)
-try server.listen()
-server.run()
+
+/// Writes `text` to standard output.
+func say(_ text: String) {
+    try? FileSystem.write(Array(text.utf8), to: 1)
+}
+
+/// Serves as `arguments` ask for, until the server is told to stop.
+func serve(_ arguments: [String]) throws {
+    var configuration = Configuration()
+    try configuration.apply(arguments: arguments)
+    // Before anything else: what follows has the number of the process that stays.
+    if configuration.daemonize { try Process.becomeDaemon() }
+    var service = try Service(configuration)
+    try service.run()
+}
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch arguments {
+case ["-v"], ["--version"]:
+    say("Martlet server v=\(ServerIdentity.version) redis=\(ServerIdentity.redisVersion) bits=64\n")
+case ["-h"], ["--help"]:
+    say(Options.usage)
+default:
+    do { try serve(arguments) } catch { fail("\(error)") }
+}

@@ -9,28 +9,12 @@
 //  - S2: what `glob` allocated is read before `globfree`, and only `gl_pathc` entries of it.
 import CPlatform
 
-/// Why a system call on a file failed.
-public struct FileError: Error, Sendable, CustomStringConvertible {
-    /// The value of `errno`.
-    public let code: Int32
-
-    public init(code: Int32) { self.code = code }
-
-    /// The system's text, as `strerror` has it.
-    public var description: String {
-        guard let text = unsafe strerror(code) else { return "Unknown error \(code)" }
-        return unsafe String(cString: text)
-    }
-
-    static var last: FileError { FileError(code: cp_errno()) }
-}
-
 public enum FileSystem {
     /// The bytes of the file at `path`; more than `bytesMax` of them are an error (EFBIG).
-    public static func read(_ path: String, bytesMax: Int) throws(FileError) -> [UInt8] {
+    public static func read(_ path: String, bytesMax: Int) throws(SystemError) -> [UInt8] {
         try refuseNUL(path)
         let descriptor = unsafe cp_open(path, O_RDONLY | O_CLOEXEC, 0)
-        guard descriptor >= 0 else { throw .last }
+        guard descriptor >= 0 else { throw .last("open") }
         defer { _ = close(descriptor) }
         return try read(descriptor: descriptor, bytesMax: bytesMax)
     }
@@ -38,55 +22,59 @@ public enum FileSystem {
     /// What is left to read from an open descriptor, such as 0 for standard input.
     public static func read(
         descriptor: Int32, bytesMax: Int
-    ) throws(FileError) -> [UInt8] {
+    ) throws(SystemError) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
             let n = unsafe CPlatform.read(descriptor, &chunk, chunk.count)  // S1
             if n < 0 {
                 if cp_errno() == EINTR { continue }
-                throw .last
+                throw .last("read")
             }
             if n == 0 { return bytes }
-            guard n <= bytesMax - bytes.count else { throw FileError(code: EFBIG) }
+            guard n <= bytesMax - bytes.count else {
+                throw SystemError(operation: "read", code: EFBIG)
+            }
             bytes.append(contentsOf: chunk[..<n])
         }
     }
 
     /// Puts `bytes` in place of the file at `path`: readers see the old content or the new one.
-    public static func replace(_ path: String, with bytes: [UInt8]) throws(FileError) {
+    public static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
         try refuseNUL(path)
         var status = stat()
         let mode = unsafe stat(path, &status) == 0 ? status.st_mode & 0o777 : 0o644
         let draft = path + ".\(getpid()).draft"
         let descriptor = unsafe cp_open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw .last }
-        do throws(FileError) {
+        guard descriptor >= 0 else { throw .last("open") }
+        do throws(SystemError) {
             defer { _ = close(descriptor) }
             try write(bytes, to: descriptor)
-            guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else { throw FileError.last }
+            guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else {
+                throw SystemError.last("fsync")
+            }
         } catch {
             _ = unsafe unlink(draft)
             throw error
         }
         guard unsafe rename(draft, path) == 0 else {
-            let error = FileError.last
+            let error = SystemError.last("rename")
             _ = unsafe unlink(draft)
             throw error
         }
     }
 
     /// Adds `bytes` to the end of the file at `path`, which is made when it is missing.
-    public static func append(_ bytes: [UInt8], to path: String) throws(FileError) {
+    public static func append(_ bytes: [UInt8], to path: String) throws(SystemError) {
         try refuseNUL(path)
         let descriptor = unsafe cp_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .last }
+        guard descriptor >= 0 else { throw .last("open") }
         defer { _ = close(descriptor) }
         try write(bytes, to: descriptor)
     }
 
     /// Writes all of `bytes` to an open descriptor, such as 1 for standard output.
-    public static func write(_ bytes: [UInt8], to descriptor: Int32) throws(FileError) {
+    public static func write(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let n = unsafe rest.withUnsafeBytes { part in
@@ -94,7 +82,7 @@ public enum FileSystem {
             }
             if n < 0 {
                 if cp_errno() == EINTR { continue }
-                throw .last
+                throw .last("write")
             }
             rest = rest.dropFirst(n)
         }
@@ -119,14 +107,36 @@ public enum FileSystem {
         _ = unsafe unlink(path)
     }
 
+    /// Takes the empty directory at `path` away; a missing one is no error.
+    public static func removeDirectory(_ path: String) {
+        _ = unsafe rmdir(path)
+    }
+
+    /// A new directory of its own among the temporary files, whose name starts with `prefix`.
+    public static func makeTemporaryDirectory(_ prefix: String) throws(SystemError) -> String {
+        var template = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
+        if template.isEmpty { template = "/tmp" }
+        var path = Array((template + "/" + prefix + "-XXXXXX").utf8) + [0]
+        let isMade = unsafe path.withUnsafeMutableBytes { bytes in  // S1: ends with a byte 0.
+            guard let start = unsafe bytes.bindMemory(to: CChar.self).baseAddress else {
+                return false
+            }
+            return unsafe mkdtemp(start) != nil
+        }
+        guard isMade else { throw .last("mkdtemp") }
+        return String(decoding: path.dropLast(), as: UTF8.self)
+    }
+
     /// The absolute form of the path of a directory, links followed.
-    public static func directory(_ path: String) throws(FileError) -> String {
+    public static func directory(_ path: String) throws(SystemError) -> String {
         try refuseNUL(path)
         var status = stat()
-        guard unsafe stat(path, &status) == 0 else { throw .last }
-        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else { throw FileError(code: ENOTDIR) }
-        guard unsafe access(path, X_OK) == 0 else { throw .last }
-        guard let resolved = unsafe realpath(path, nil) else { throw .last }
+        guard unsafe stat(path, &status) == 0 else { throw .last("stat") }
+        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
+            throw SystemError(operation: "stat", code: ENOTDIR)
+        }
+        guard unsafe access(path, X_OK) == 0 else { throw .last("access") }
+        guard let resolved = unsafe realpath(path, nil) else { throw .last("realpath") }
         defer { unsafe free(resolved) }
         return unsafe String(cString: resolved)
     }
@@ -139,7 +149,7 @@ public enum FileSystem {
     }
 
     /// A byte 0 would end the path early and name another file.
-    private static func refuseNUL(_ path: String) throws(FileError) {
-        if path.utf8.contains(0) { throw FileError(code: EINVAL) }
+    private static func refuseNUL(_ path: String) throws(SystemError) {
+        if path.utf8.contains(0) { throw SystemError(operation: "open", code: EINVAL) }
     }
 }

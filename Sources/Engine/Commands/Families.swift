@@ -3,6 +3,7 @@
 extension Family {
     static let all = [
         Strings.family, Keys.family, Expirations.family, Objects.family, Connections.family,
-        Clients.family, CommandIntrospection.family, Servers.family, Debugging.family,
+        Clients.family, CommandIntrospection.family, Configs.family, Servers.family,
+        Debugging.family,
     ]
 }

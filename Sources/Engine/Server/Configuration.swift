@@ -17,8 +17,10 @@ public struct Configuration: Sendable {
     /// Addresses to listen on: `*` and `::*` mean all, a leading `-` allows the address to be
     /// missing on this machine.
     public var bind = ["127.0.0.1", "-::1"]
-    /// 0 means no TCP port.
+    /// 0 means no TCP port, unless `usesAnyPort` is set.
     public var port = 6379
+    /// Port 0 means a free port of the system's choice: for embedders and tests, not a directive.
+    public var usesAnyPort = false
     /// Path of the Unix socket; empty means none.
     public var unixSocket = ""
     /// Permission bits of the Unix socket; 0 leaves them as the process makes files.
@@ -69,7 +71,7 @@ public struct Configuration: Sendable {
     /// Longest string that a request may carry or a command may build.
     public var protoMaxBulkLength = 512 << 20
     public var clientQueryBufferLimit = 1 << 30
-    public var clientOutputBufferLimits = ClientOutputBufferLimits()
+    public var outputBufferLimits = ClientOutputBufferLimits()
     /// 0 means no limit.
     public var maxMemory = 0
     public var maxMemoryPolicy = EvictionPolicy.noEviction
@@ -120,6 +122,10 @@ public struct Configuration: Sendable {
 
     // MARK: - Bookkeeping
 
+    /// Absolute path of the file that CONFIG REWRITE writes to; empty without one.
+    public internal(set) var file = ""
+    /// Whether neither a file nor an argument said anything.
+    public var isUntouched: Bool { file.isEmpty && named.isEmpty }
     /// Texts of directives without an effect, by name; missing ones have their initial text.
     var unused: [String: String] = [:]
     /// Names of directives that a file, an argument or CONFIG SET named.

@@ -232,7 +232,7 @@ extension Server {
     /// A client that does not read must not hold any amount of memory.
     private mutating func checkLimits(_ slot: Int) {
         mirrorOutput(slot)
-        let limit = executor.call.configuration.clientOutputBufferLimits.normal
+        let limit = executor.call.configuration.outputBufferLimits.normal
         let held = connections[slot].unsentBytes
         let now = executor.call.now
         var isOver = limit.hardBytes > 0 && held >= limit.hardBytes

@@ -29,6 +29,8 @@ package struct Server: ~Copyable {
     /// Accepting rests until this time because descriptors ran out, in Unix milliseconds.
     var acceptsAgainAt: Int64 = 0
     let mailbox: Mailbox<ServerMessage>
+    /// Signals of the process; nil inside another program.
+    let signals: Signals?
     let log: Logger
 
     static var readBytes: Int { 64 << 10 }
@@ -38,22 +40,24 @@ package struct Server: ~Copyable {
     /// A server that is not listening yet.
     package static func make(
         _ configuration: Configuration, identity: ServerIdentity, log: Logger,
-        mailbox: Mailbox<ServerMessage>
+        mailbox: Mailbox<ServerMessage>, signals: Signals? = nil
     ) throws(SystemError) -> Server {
         var poller = try Poller()
         try poller.watch(mailbox.wakeup.descriptor, token: EventToken.mailboxWord)
+        if let signals { try poller.watch(signals.descriptor, token: EventToken.signalWord) }
         let executor = Executor(configuration: configuration, identity: identity, log: log)
-        return Server(executor, poller, mailbox, log)
+        return Server(executor, poller, mailbox, signals, log)
     }
 
     private init(
         _ executor: consuming Executor, _ poller: consuming Poller,
-        _ mailbox: Mailbox<ServerMessage>, _ log: Logger
+        _ mailbox: Mailbox<ServerMessage>, _ signals: Signals?, _ log: Logger
     ) {
         cron = Cron(now: executor.call.now)
         self.executor = executor
         self.poller = poller
         self.mailbox = mailbox
+        self.signals = signals
         self.log = log
     }
 
@@ -99,6 +103,12 @@ package struct Server: ~Copyable {
         switch EventToken(event.token) {
         case .mailbox:
             for message in mailbox.takeAll() { receive(message) }
+        case .signal:
+            while let signal = signals?.next() {
+                let name = signal == Signals.interrupt ? "SIGINT" : "SIGTERM"
+                log.warning("\(LifecycleText.received(signal: name))")
+                isStopping = true
+            }
         case .listener(let i):
             accept(listeners[i])
         case .connection(let slot, let generation):
@@ -126,7 +136,7 @@ package struct Server: ~Copyable {
         executor.call.requests = ServerRequests()
         if !requests.changedDirectives.isEmpty { apply(requests.changedDirectives) }
         if requests.shutdown {
-            log.warning("User requested shutdown...")
+            log.warning("\(LifecycleText.shutdownRequested)")
             isStopping = true
         }
     }
@@ -145,8 +155,10 @@ enum EventToken {
     case connection(slot: Int, generation: UInt32)
     case listener(Int)
     case mailbox
+    case signal
 
     static var mailboxWord: UInt64 { 1 << 63 }
+    static var signalWord: UInt64 { 1 << 63 | 1 }
     static func listenerWord(_ i: Int) -> UInt64 { 1 << 62 | UInt64(i) }
     static func connectionWord(_ slot: Int, _ generation: UInt32) -> UInt64 {
         UInt64(slot) | UInt64(generation) << 32
@@ -160,7 +172,7 @@ enum EventToken {
         } else if word >> 63 == 0 {
             self = .listener(Int(truncatingIfNeeded: word & 0xFFFF))
         } else {
-            self = .mailbox
+            self = word == Self.mailboxWord ? .mailbox : .signal
         }
     }
 }

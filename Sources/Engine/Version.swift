@@ -1,1 +1,0 @@
-public enum EngineVersion { public static let text = "0.1.0" }
