@@ -184,21 +184,17 @@ enum CommandIntrospection {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         reply.help(
-            of: "COMMAND",
+            "COMMAND",
             [
-                ("(no subcommand)", ["Describe all commands."]),
-                ("COUNT", ["Count the commands."]),
-                (
-                    "LIST [FILTERBY <MODULE name | ACLCAT category | PATTERN pattern>]",
-                    ["List the names of all commands, or of those that the filter lets through."]
-                ),
-                ("INFO [<command-name> ...]", ["Describe the named commands, or all."]),
-                ("DOCS [<command-name> ...]", ["Document the named commands, or all."]),
-                ("GETKEYS <full-command>", ["Pick the keys out of a command."]),
-                (
-                    "GETKEYSANDFLAGS <full-command>",
-                    ["Pick the keys out of a command, with what it does to each."]
-                ),
+                "(no subcommand)", "    Describe all commands.",
+                "COUNT", "    Count the commands.",
+                "LIST [FILTERBY <MODULE name | ACLCAT category | PATTERN pattern>]",
+                "    List the names of all commands, or of those that the filter lets through.",
+                "INFO [<command-name> ...]", "    Describe the named commands, or all.",
+                "DOCS [<command-name> ...]", "    Document the named commands, or all.",
+                "GETKEYS <full-command>", "    Pick the keys out of a command.",
+                "GETKEYSANDFLAGS <full-command>",
+                "    Pick the keys out of a command, with what it does to each.",
             ])
     }
 }
@@ -231,7 +227,7 @@ extension CommandIntrospection {
         reply.integer(Int64(document.keyRange.step))
         let categories = document.categories.names
         reply.set(categories.count)
-        for category in categories { reply.simple("@" + category) }
+        for category in categories { reply.status("@" + category) }
         reply.set(document.command.tips.count)
         for tip in document.command.tips { reply.bulk("\(tip)") }
         reply.set(document.keySpecs.count)

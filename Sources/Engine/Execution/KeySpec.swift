@@ -181,7 +181,8 @@ struct KeySpecBuilder {
         if access.isSomewhere {
             return add(.anywhere(argument.token), .unknown, access)
         }
-        let run = KeySpec.Find.range(last: argument.isMultiple ? -1 - trailing : 0, step: 1, limit: 0)
+        let last = argument.isMultiple ? -1 - trailing : 0
+        let run = KeySpec.Find.range(last: last, step: 1, limit: 0)
         if let token = argument.token {
             let from = access == .readsAndDeletesIncompletely ? -2 : positionMin
             return add(.keyword(token, from: from), run, access)
@@ -296,9 +297,8 @@ struct KeyPosition: Equatable, Sendable {
 extension KeySpec {
     /// The positions of all keys in `args`, or nil if the request makes no sense.
     ///
-    /// - Parameters:
-    ///   - offset: word of `args` that is the command's name.
-    ///   - options: words that follow each token, so that these are not taken for tokens.
+    /// The command's name is word `offset`. `options` tells how many words follow each token, so
+    /// that these are not taken for tokens.
     static func positions(
         of specs: [KeySpec], in args: borrowing Arguments, from offset: Int = 0,
         options: [String: Int] = [:]
@@ -371,7 +371,7 @@ extension KeySpec {
             return Self.onlyGets(args, offset)
                 ? KeyAccess.reads.flags : KeyAccess.readsAndUpdates.flags
         default:
-            return access.flags
+            return access.flags.subtracting(.incomplete)
         }
     }
 

@@ -51,6 +51,51 @@ struct PeerSyntaxTests {
         }
     }
 
+    /// Requests of all kinds: counted keys, keys behind tokens, keys that nobody can foresee.
+    static let requests = [
+        "zunionstore d 2 a b weights 1 2", "zunionstore d 3 a b", "lmpop 2 a b left count 1",
+        "blmpop 0 1 a left", "xread count 1 streams a b 0 0", "xread streams a b 0",
+        "xread count 2 streams", "xreadgroup group g c streams a 0", "eval s 0", "eval s 2 a b c",
+        "eval s -1", "eval s x", "fcall f 1 k", "georadius k 1 2 3 m store a",
+        "georadius k 1 2 3 m count 1 storedist b", "georadiusbymember k m 3 m store a storedist b",
+        "sort k by a_* get store store y", "sort k limit 0 1 store x store y", "sort k",
+        "sort_ro k by store get x", "migrate h 1 k 0 10", "migrate h 1  0 10 keys a b",
+        "migrate h 1  0 10 copy auth x keys a", "bitfield a get u8 0",
+        "bitfield a get u8 0 set u8 0 1", "bitfield a overflow sat get u8 0", "bitfield a",
+        "bitfield_ro a get u8 0", "bitop and d a b", "blpop a b 0", "brpoplpush a b 0",
+        "smove a b c", "xgroup create k g 0", "xinfo stream k", "memory usage k", "pfcount a b",
+        "lcs a b", "lmove a b left right", "zrangestore a b 0 1", "geosearchstore a b c d e f g h",
+        "spublish a b", "ssubscribe a", "xadd k * f v", "zinter 1 a", "sintercard 2 a b",
+        "zinter 9223372036854775807 a", "restore k 0 x", "object freq k", "msetnx a 1 b 2",
+    ]
+
+    @Test func `keys of a request and what happens to them are found`() throws {
+        let peer = try Peer(version: 3)
+        let all = try PeerCommand.all(of: peer)
+        for request in Self.requests {
+            // Two spaces stand for an empty word.
+            let words = request.split(separator: " ", omittingEmptySubsequences: false)
+                .map(String.init)
+            let answer = try peer.send(["COMMAND", "GETKEYSANDFLAGS"] + words)
+            let name = words.count > 1 ? "\(words[0])|\(words[1])" : ""
+            let command = try #require(all[name] ?? all[words[0]])
+            var syntax = Syntax(
+                SyntaxRenderer(name: command.name, command.docs["arguments"]?.items ?? []).line)
+            let specs = KeySpecBuilder.specs(of: &syntax, KeyAccess.all(of: command))
+            let found = withArguments(words) { args in
+                KeySpec.positions(of: specs, in: args, options: syntax.optionWidths)
+            }
+            let keys = (found ?? []).filter { !$0.flags.contains(.notKey) }.map { key in
+                "\(words[key.index]) \(key.flags.names.map { "\($0)" })"
+            }
+            let expected = answer.items.map { item in
+                let flags = item.item(1)?.items.compactMap(\.text) ?? []
+                return "\(item.item(0)?.text ?? "") \(flags)"
+            }
+            #expect(keys == expected, "\(request): \(answer)")
+        }
+    }
+
     // MARK: - Descriptions
 
     /// An argument without the versions, which no line carries.

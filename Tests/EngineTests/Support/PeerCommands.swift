@@ -61,6 +61,9 @@ extension KeyAccess {
         (command.info.item(8)?.items ?? []).compactMap { spec in
             let flags = spec["flags"]?.items.compactMap(\.text) ?? []
             let isUnknown = spec["begin_search"]?["type"]?.text == "unknown"
+            if flags.contains("variable_flags") {
+                return command.name == "set" ? .overwritesUnlessGet : .readsAndUpdatesUnlessGet
+            }
             return named.first {
                 $0.flags.names.map { "\($0)" } == flags
                     && ($0 == .readsSomewhere || $0 == .overwritesSomewhere) == isUnknown
@@ -71,7 +74,6 @@ extension KeyAccess {
     private static let named: [KeyAccess] = [
         .reads, .inspects, .overwrites, .inserts, .appends, .updates, .readsAndUpdates,
         .readsAndAdds, .readsAndTouches, .readsAndDeletes, .deletesFrom, .updatesAndDeletes,
-        .deletes, .overwritesUnlessGet, .readsAndDeletesIncompletely, .readsSomewhere,
-        .overwritesSomewhere, .channel,
+        .deletes, .readsAndDeletesIncompletely, .readsSomewhere, .overwritesSomewhere, .channel,
     ]
 }

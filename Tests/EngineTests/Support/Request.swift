@@ -18,7 +18,8 @@ func withArguments<R>(_ words: [String], _ body: (borrowing Arguments) throws ->
             guard let base = bytes.baseAddress, let first = slots.baseAddress else {
                 preconditionFailure("a request has words")
             }
-            let args = unsafe Arguments(base: base, slots: first, count: words.count, hash: 0)  // S1
+            // S1
+            let args = unsafe Arguments(base: base, slots: first, count: words.count, hash: 0)
             return try body(args)
         }
     }
