@@ -17,7 +17,7 @@ package enum CommandDocumentation {
             # Commands
 
             """
-        page += "\n\(documents.count { $0.subcommands.isEmpty }) commands, by group. "
+        page += "\n\(documents.count { !$0.isImplied }) commands and subcommands, by group. "
         page += "Words in capitals are written as they stand; others stand for values.\n"
         for group in groups(of: documents) {
             page += "\n## \(title(of: group))\n"
