@@ -41,7 +41,7 @@ public struct Poller: ~Copyable {
     /// Events fetched by one `wait` at most; the rest follow with the next one.
     public static let eventsPerWaitMax = 1024
 
-    private enum Backend: ~Copyable {
+    enum Backend: ~Copyable {
         case epoll(EpollBackend)
     }
 
