@@ -93,7 +93,7 @@ final class TemporaryDirectory {
         #expect(
             error == """
 
-                *** FATAL CONFIG FILE ERROR (Martlet \(EngineVersion.text)) ***
+                *** FATAL CONFIG FILE ERROR (Martlet \(ServerIdentity.version)) ***
                 Reading the configuration file, at line \(line)
                 >>> '\(shown)'
                 \(reason)
@@ -305,7 +305,7 @@ final class TemporaryDirectory {
         #expect(
             error == """
 
-                *** FATAL CONFIG FILE ERROR (Martlet \(EngineVersion.text)) ***
+                *** FATAL CONFIG FILE ERROR (Martlet \(ServerIdentity.version)) ***
                 Reading the configuration file, at line \(line)
                 >>> '\(shown)'
                 \(reason)
