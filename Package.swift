@@ -51,7 +51,7 @@ let package = Package(
         ),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine"],
+            dependencies: ["Engine", "Platform", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
     ],
