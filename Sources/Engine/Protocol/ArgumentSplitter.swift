@@ -25,7 +25,7 @@ enum ArgumentSplitter {
         while i < line.count {
             let c = line[i]
             switch c {
-            case UInt8(ascii: " "), 9, 10, 13, 0:
+            case UInt8(ascii: " "), 9, 10, 13:
                 return word
             case UInt8(ascii: "\""), UInt8(ascii: "'"):
                 i += 1
