@@ -1,0 +1,1 @@
+"""What `Benchmarks/bench` and `scripts/audit` are made of; see Benchmarks/README.md."""

@@ -1,0 +1,354 @@
+"""The rows of the benchmark: what is measured, how, and the bar for each."""
+
+import fnmatch
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from . import callgrind, load
+from .figures import Bar, Figure, Result
+from .resp import Client, ServerError
+from .servers import Server
+from .survey import Settings, Survey
+
+
+@dataclass(frozen=True)
+class Row:
+    """A name for --only, and the function that measures."""
+
+    name: str
+    measure: Callable[[Settings], Result]
+    # Rows that take very long run only when they are asked for.
+    on_request: bool = False
+
+
+# MARK: Throughput and CPU
+
+CPU_BARS = {1: 0.95, 16: 0.6, 64: 0.45}
+KEYS = 100_000
+CLIENTS = 50
+
+
+def measure_throughput(settings: Settings, command: str, depth: int) -> Result:
+    survey = Survey(settings)
+    name = f"{command.upper()}, pipeline {depth}"
+    cpu = Figure(f"{name}: server CPU", "µs/request", Bar(CPU_BARS[depth], of_best_peer=True))
+    rate = Figure(f"{name}: throughput", "requests/s", higher_is_better=True)
+    seconds = 0.3 if settings.quick else 1.0
+    with ExitStack() as stack:
+        servers: dict[str, Server] = {}
+        for candidate in survey.rounds(1):
+            with survey.attempt(candidate):
+                server = stack.enter_context(Server(candidate))
+                servers[candidate.name] = server
+                load.run(server, fill=True, keys=KEYS, requests=0)
+        for candidate in survey.rounds(settings.rounds):
+            with survey.attempt(candidate):
+                outcome = load.run(
+                    servers[candidate.name],
+                    mix=command,
+                    pipeline=depth,
+                    clients=CLIENTS,
+                    keys=KEYS,
+                    warmup=0.1,
+                    seconds=seconds,
+                )
+                cpu.add(candidate.name, outcome["server_cpu_us_per_request"])
+                rate.add(candidate.name, outcome["per_second"])
+    return Result(
+        f"{command}-p{depth}",
+        "CPU and throughput",
+        f"{CLIENTS} connections, {KEYS:,} keys, 16-byte values, {seconds:g} s a round",
+        [cpu, rate],
+        survey.failures,
+    )
+
+
+# MARK: Instructions
+
+INSTRUCTION_BARS = {"get": 650, "set": 750}
+
+
+def measure_instructions(settings: Settings) -> Result:
+    survey = Survey(settings)
+    figures = []
+    for command, bar in INSTRUCTION_BARS.items():
+        figure = Figure(f"{command.upper()}, pipeline 16", "instructions/request", Bar(bar))
+        figures.append(figure)
+        for candidate in survey.rounds(1):
+            with survey.attempt(candidate):
+                profile = callgrind.per_request(candidate, command, quick=settings.quick)
+                figure.add(candidate.name, profile.instructions)
+    return Result(
+        "instructions",
+        "Instructions",
+        "whole process, user space, counted by callgrind; the difference of two run lengths",
+        figures,
+        survey.failures,
+    )
+
+
+# MARK: Memory
+
+MEMORY_KEYS = 1_000_000
+MEMORY_BAR = Bar(0.8, of_best_peer=True)
+IDLE_CONNECTIONS = 1000
+
+
+def measure_memory(settings: Settings, ttl: int) -> Result:
+    survey = Survey(settings)
+    title = "Memory, a TTL on each key" if ttl else "Memory"
+    figure = Figure(title, "bytes/key", MEMORY_BAR)
+    for candidate in survey.rounds(1 if settings.quick else min(settings.rounds, 3)):
+        with survey.attempt(candidate), Server(candidate) as server:
+            before = server.settled_resident_bytes()
+            load.run(server, fill=True, keys=MEMORY_KEYS, requests=0, clients=4, ttl=ttl)
+            grown = server.settled_resident_bytes() - before
+            figure.add(candidate.name, grown / MEMORY_KEYS)
+    return Result(
+        "memory-ttl" if ttl else "memory",
+        "Memory",
+        f"growth of resident memory by {MEMORY_KEYS:,} keys of 16 bytes, values of 16 bytes",
+        [figure],
+        survey.failures,
+    )
+
+
+def measure_connections(settings: Settings) -> Result:
+    survey = Survey(settings)
+    figure = Figure("Idle connection", "KiB", Bar(1))
+    for candidate in survey.rounds(1 if settings.quick else min(settings.rounds, 3)):
+        with survey.attempt(candidate), Server(candidate) as server:
+            # The first connections bring in code and buffers that no later one needs again.
+            with load.started(server, idle=10) as warm_up:
+                warm_up.first_line()
+            before = server.settled_resident_bytes()
+            with load.started(server, idle=IDLE_CONNECTIONS) as connections:
+                connections.first_line()
+                grown = server.resident_bytes() - before
+            figure.add(candidate.name, grown / IDLE_CONNECTIONS / 1024)
+    return Result(
+        "connections",
+        "Connections",
+        f"growth of resident memory by {IDLE_CONNECTIONS:,} connections, each after one PING",
+        [figure],
+        survey.failures,
+    )
+
+
+# MARK: Growth
+
+GROWTH_KEYS = 5_000_000
+SLOWLOG_FROM_US = 250
+
+
+def measure_growth(settings: Settings) -> Result:
+    survey = Survey(settings)
+    keys = GROWTH_KEYS // 25 if settings.quick else GROWTH_KEYS
+    work = Figure("Slowest SET: server's work", "µs", Bar(2000))
+    trip = Figure("Slowest SET: round trip", "µs", informative=True)
+    tail = Figure("SET: round trip p99.99", "µs", informative=True)
+    over = Figure("SETs over 2 ms: round trip", "", informative=True)
+    slowlog = Figure("Slowest SET: by SLOWLOG, 0 below 250", "µs", informative=True)
+    windows: dict[str, list[list[float]]] = {}
+    # Three at least, so that a stall of the machine does not fall on the same key in each.
+    for candidate in survey.rounds(min(max(settings.rounds, 2), 3)):
+        with survey.attempt(candidate), Server(candidate) as server:
+            with server.client() as client:
+                logging = enable_slowlog(client)
+                outcome = load.run(server, worst=True, keys=keys)
+                if logging:
+                    slowlog.add(candidate.name, slowest_in_slowlog(client))
+            windows.setdefault(candidate.name, []).append(outcome["worst_work_of_windows_us"])
+            trip.add(candidate.name, outcome.latency_us["max"])
+            tail.add(candidate.name, outcome.latency_us["p99_99"])
+            over.add(candidate.name, outcome["over_2ms"])
+    for name, runs in windows.items():
+        work.add(name, repeated_worst(runs))
+    return Result(
+        "growth",
+        "Growth",
+        f"SETs of {keys:,} new keys, one at a time on one connection; the server's work is the "
+        "most that recurred at the same key in every round, by the CPU time the kernel booked",
+        [work, trip, tail, over, slowlog],
+        survey.failures,
+    )
+
+
+def repeated_worst(runs: list[list[float]]) -> float:
+    """The worst that every run saw at the same place.
+
+    A table grows at the same number of keys each time; the scheduler and the hypervisor strike at
+    random. Neighbouring windows count as one place, for what happens at the edge of two.
+    """
+    pairs_of_runs = [[max(pair) for pair in itertools.pairwise(run)] for run in runs]
+    repeated: list[float] = [min(place) for place in zip(*pairs_of_runs, strict=True)]
+    return max(repeated)
+
+
+def enable_slowlog(client: Client) -> bool:
+    """Asks the server to time its own commands, where it can."""
+    try:
+        client.command("CONFIG", "SET", "slowlog-max-len", 10_000)
+        client.command("CONFIG", "SET", "slowlog-log-slower-than", SLOWLOG_FROM_US)
+        client.command("SLOWLOG", "RESET")
+    except ServerError:
+        return False
+    return True
+
+
+def slowest_in_slowlog(client: Client) -> float:
+    """The longest SET the server timed itself; zero when none was over the threshold."""
+    entries = client.command("SLOWLOG", "GET", 10_000)
+    sets = [entry for entry in entries if entry[3][0].upper() == "SET"]
+    return max((float(microseconds) for _, _, microseconds, *_ in sets), default=0)
+
+
+# MARK: Start
+
+START_BAR = Bar(50)
+
+
+def measure_start(settings: Settings) -> Result:
+    survey = Survey(settings)
+    figure = Figure("Start to ready", "ms", START_BAR)
+    for candidate in survey.rounds(5 if settings.quick else 10):
+        with survey.attempt(candidate), Server(candidate) as server:
+            figure.add(candidate.name, server.ready_after * 1000)
+    return Result(
+        "start",
+        "Start",
+        "from starting the process to the answer of the first PING; empty, no files to load",
+        [figure],
+        survey.failures,
+    )
+
+
+# MARK: Expiry
+
+DUE_KEYS = 1000
+DUE_EVERY_MS = 3
+FAR_TTL_SECONDS = 100_000
+
+
+def measure_expiry(settings: Settings) -> Result:
+    survey = Survey(settings)
+    patience = 4.0 if settings.quick else 20.0
+    middle = Figure("Expired key gone: median", "ms late")
+    last = Figure("Expired key gone: latest", "ms late")
+    left = Figure("Expired keys still there at the end", f"of {DUE_KEYS:,}", informative=True)
+    for candidate in survey.rounds(1):
+        with survey.attempt(candidate), Server(candidate) as server:
+            load.run(server, fill=True, keys=MEMORY_KEYS, requests=0, ttl=FAR_TTL_SECONDS)
+            with server.client() as client:
+                lateness, remaining = watch_expiry(client, patience)
+            middle.add(candidate.name, sorted(lateness)[len(lateness) // 2])
+            last.add(candidate.name, max(lateness))
+            left.add(candidate.name, remaining)
+    return Result(
+        "expiry",
+        "Expiry",
+        f"{DUE_KEYS:,} keys due one every {DUE_EVERY_MS} ms among {MEMORY_KEYS:,} with a far TTL; "
+        f"seen by DBSIZE only, for {patience:g} s after the last (a key still there counts with "
+        "the time waited)",
+        [middle, last, left],
+        survey.failures,
+    )
+
+
+def watch_expiry(client: Client, patience: float) -> tuple[list[float], int]:
+    """How late, in ms, each due key disappeared from DBSIZE, and how many never did."""
+    before = client.count("DBSIZE")
+    first = int(time.time() * 1000) + 1000
+    deadlines = [first + i * DUE_EVERY_MS for i in range(DUE_KEYS)]
+    for i, deadline in enumerate(deadlines):
+        client.command("SET", f"due:{i}", "x", "PXAT", deadline)
+    end = deadlines[-1] + patience * 1000
+    lateness: list[float] = []
+    while len(lateness) < DUE_KEYS and (now := time.time() * 1000) < end:
+        gone = before + DUE_KEYS - client.count("DBSIZE")
+        # The n-th to disappear is held against the n-th deadline: which one it was cannot be
+        # asked, since looking at a key may be what removes it.
+        lateness += [now - deadline for deadline in deadlines[len(lateness) : gone]]
+        time.sleep(0.001)
+    remaining = deadlines[len(lateness) :]
+    return lateness + [end - deadline for deadline in remaining], len(remaining)
+
+
+PULSE_US = 1000
+PULSE_LEAD = 0.5
+
+
+def measure_burst(settings: Settings) -> Result:
+    survey = Survey(settings)
+    keys = MEMORY_KEYS // 5 if settings.quick else MEMORY_KEYS
+    watched = 4.0 if settings.quick else 10.0
+    ping = Figure("Burst of deadlines: longest PING", "ms")
+    work = Figure("Burst of deadlines: server's work in a PING", "ms", informative=True)
+    gone = Figure("Burst of deadlines: last key gone", "s late")
+    for candidate in survey.rounds(1 if settings.quick else min(settings.rounds, 3)):
+        with survey.attempt(candidate), Server(candidate) as server:
+            deadline = int(time.time()) + (5 if settings.quick else 10)
+            load.run(server, fill=True, keys=keys, requests=0, expire_at=deadline)
+            outcome, late = watch_burst(server, deadline, watched)
+            ping.add(candidate.name, outcome.latency_us["max"] / 1000)
+            work.add(candidate.name, outcome["worst_work_us"] / 1000)
+            gone.add(candidate.name, late)
+    return Result(
+        "burst",
+        "Burst of deadlines",
+        f"{keys:,} keys expire in the same second while a client sends a PING every ms, for "
+        f"{watched:g} s (keys still there then count with the time waited)",
+        [ping, work, gone],
+        survey.failures,
+    )
+
+
+def watch_burst(server: Server, deadline: int, watched: float) -> tuple[load.Outcome, float]:
+    """The pulse's outcome, and how many seconds after the deadline the last key was gone."""
+    lead = deadline - PULSE_LEAD - time.time()
+    if lead < 0:
+        raise load.LoadFailed("setting the keys took longer than until their deadline")
+    time.sleep(lead)
+    end = deadline + watched
+    late = watched
+    with load.started(server, pulse=PULSE_US, seconds=PULSE_LEAD + watched) as pulse:
+        with server.client() as client:
+            while (now := time.time()) < end:
+                if client.count("DBSIZE") == 0:
+                    late = max(now - deadline, 0)
+                    break
+                time.sleep(0.02)
+        return pulse.finish(), late
+
+
+# MARK: All of them
+
+ROWS = [
+    *(
+        Row(f"{command}-p{depth}", partial(measure_throughput, command=command, depth=depth))
+        for depth in CPU_BARS
+        for command in ("get", "set")
+    ),
+    Row("instructions", measure_instructions, on_request=True),
+    Row("memory", partial(measure_memory, ttl=0)),
+    Row("memory-ttl", partial(measure_memory, ttl=FAR_TTL_SECONDS)),
+    Row("connections", measure_connections),
+    Row("growth", measure_growth),
+    Row("start", measure_start),
+    Row("expiry", measure_expiry),
+    Row("burst", measure_burst),
+]
+
+
+def choose(patterns: list[str], instructions: bool) -> list[Row]:
+    """The rows that match a pattern as `get-*`; without one, all but those on request."""
+    if not patterns:
+        return [row for row in ROWS if not row.on_request or instructions]
+    for pattern in patterns:
+        if not fnmatch.filter([row.name for row in ROWS], pattern):
+            raise ValueError(f"no row is called '{pattern}'")
+    return [row for row in ROWS if any(fnmatch.fnmatch(row.name, p) for p in patterns)]
