@@ -97,14 +97,14 @@ import CPlatform
         }
     }
 
-    /// For cold paths: `text` as UTF-8.
-    mutating func append(_ text: String) {
+    /// For cold paths: `text` as UTF-8. The label keeps literals with the `StaticString` above.
+    mutating func append(copying text: String) {
         let bytes = Array(text.utf8)
         append(bytes.span)
     }
 
     /// For cold paths.
-    mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
+    mutating func append(copying bytes: [UInt8]) { append(bytes.span) }
 
     /// Shifts the bytes from `offset` on to the right by `gap.count` and writes `gap` there.
     mutating func insert(_ gap: Bytes, at offset: Int) {

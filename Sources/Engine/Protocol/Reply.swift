@@ -33,7 +33,7 @@ struct Reply: ~Copyable {
     /// `+text` for text made at run time, which holds no line breaks.
     mutating func status(_ text: String) {
         out.append(UInt8(ascii: "+"))
-        out.append(text)
+        out.append(copying: text)
         out.append("\r\n")
     }
 
@@ -75,7 +75,7 @@ struct Reply: ~Copyable {
         let text = Numbers.text(of: value)
         if version == .resp3 {
             out.append(UInt8(ascii: ","))
-            out.append(text)
+            out.append(copying: text)
             out.append("\r\n")
         } else {
             bulk(text)
@@ -86,7 +86,7 @@ struct Reply: ~Copyable {
     mutating func bigNumber(_ digits: String) {
         guard version == .resp3 else { return bulk(digits) }
         out.append(UInt8(ascii: "("))
-        out.append(digits)
+        out.append(copying: digits)
         out.append("\r\n")
     }
 
@@ -155,7 +155,7 @@ struct Reply: ~Copyable {
         guard version == .resp3 else { return bulk(text) }
         header(UInt8(ascii: "="), text.utf8.count + 4)
         out.append("txt:")
-        out.append(text)
+        out.append(copying: text)
         out.append("\r\n")
     }
 

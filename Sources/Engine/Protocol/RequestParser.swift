@@ -245,7 +245,7 @@ struct RequestParser: ~Copyable {
             slots[first + i] = Slot(
                 offset: UInt32(truncatingIfNeeded: line.count),
                 count: UInt32(truncatingIfNeeded: word.count))
-            line.append(word)
+            line.append(copying: word)
         }
         isInline = true
         return words.count
