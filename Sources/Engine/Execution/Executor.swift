@@ -17,9 +17,8 @@ struct Request: BitwiseCopyable {
     var count: Int32 = 0
     /// Position in the command table, or one of the negative codes below.
     var command: Int32 = -1
-    var isInline = false
-    /// Where the input goes on behind it.
-    var end = 0
+    /// Where the input goes on behind it; inputs are shorter than 4 GiB.
+    var end: UInt32 = 0
     /// Hash of word 1 when that is a key.
     var hash: UInt64 = 0
 
@@ -83,7 +82,7 @@ struct Executor: ~Copyable {
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, stop, &reply, &ticks)
             if done < n || call.outcome == .close {
-                cursor = batch[done &- 1].end
+                cursor = Int(batch[done &- 1].end)
                 verdict = call.outcome == .close ? .close : .yielded
                 break
             }
@@ -113,12 +112,11 @@ struct Executor: ~Copyable {
         _ input: Bytes, _ cursor: inout Int, _ state: inout ParserState,
         _ failure: inout ProtocolError?
     ) -> Int {
-        // Before authentication every request can change what the next one may be.
         parser.beginBatch()
+        // Before authentication every request can change what the next one may be.
         limits.isAuthenticated = !call.session.raised.contains(.authentication)
         let most = limits.isAuthenticated ? Self.batchMax : 1
-        let database = call.session.database
-        let isWide = call.keyspace.databases[database].isWide
+        let isWide = call.keyspace.databases[call.session.database].isWide
         var n = 0, used = 0
         while n < most {
             let count: Int
@@ -129,39 +127,44 @@ struct Executor: ~Copyable {
                 break
             }
             if count == 0 { break }
-            batch[n] = admit(
-                arguments(input, used, count, 0, parser.isInline), first: used, end: cursor,
-                isInline: parser.isInline)
+            admit(arguments(input, used, count, 0), n, first: used, end: cursor, isWide: isWide)
             used &+= count
             n &+= 1
-            if parser.isInline || used > slots.count &- 16 { break }
+            // An inline request, whose words lie elsewhere, is a batch of its own.
+            if parser.isInline { break }
         }
-        if isWide, n > 1 {
-            var i = 0
-            while i < n {
-                call.keyspace.databases[database].prefetchRecord(batch[i].hash)
-                i &+= 1
-            }
-        }
+        if isWide, n > 1 { prefetchRecords(n) }
         return n
+    }
+
+    @inline(never) private func prefetchRecords(_ n: Int) {
+        let database = call.session.database
+        for i in 0..<n { call.keyspace.databases[database].prefetchRecord(batch[i].hash) }
     }
 
     /// Finds the command, hashes the key and asks for its bucket.
     @inline(__always) private mutating func admit(
-        _ args: borrowing Arguments, first: Int, end: Int, isInline: Bool
-    ) -> Request {
-        var request = Request(
-            first: Int32(truncatingIfNeeded: first), count: Int32(truncatingIfNeeded: args.count),
-            isInline: isInline, end: end)
-        guard let id = call.commands.find(args.word(0)) else { return request }
-        request.command = Int32(truncatingIfNeeded: id)
-        if call.commands.entries[id].hasKey, args.count > 1 {
-            request.hash = call.keyspace.seed.hash(args[1])
-            call.keyspace.databases[call.session.database].prefetchBucket(request.hash)
-        } else if call.commands.entries[id].isContainer, args.count > 1 {
-            request.command = subcommand(of: id, args)
+        _ args: borrowing Arguments, _ n: Int, first: Int, end: Int, isWide: Bool
+    ) {
+        var command = Request.unknown
+        var hash: UInt64 = 0
+        if let id = call.commands.find(args.word(0)) {
+            command = Int32(truncatingIfNeeded: id)
+            let entry = call.commands.entries[id]
+            if args.count > 1 {
+                if entry.hasKey {
+                    hash = call.keyspace.seed.hash(args[1])
+                    if isWide {
+                        call.keyspace.databases[call.session.database].prefetchBucket(hash)
+                    }
+                } else if entry.isContainer {
+                    command = subcommand(of: id, args)
+                }
+            }
         }
-        return request
+        batch[n] = Request(
+            first: Int32(truncatingIfNeeded: first), count: Int32(truncatingIfNeeded: args.count),
+            command: command, end: UInt32(truncatingIfNeeded: end), hash: hash)
     }
 
     @inline(never) private func subcommand(of id: Int, _ args: borrowing Arguments) -> Int32 {
@@ -172,9 +175,9 @@ struct Executor: ~Copyable {
     }
 
     @inline(__always) private func arguments(
-        _ input: Bytes, _ first: Int, _ count: Int, _ hash: UInt64, _ isInline: Bool
+        _ input: Bytes, _ first: Int, _ count: Int, _ hash: UInt64
     ) -> Arguments {
-        let base = unsafe isInline ? parser.scratch.address : input.address
+        let base = unsafe parser.isInline ? parser.scratch.address : input.address
         return unsafe Arguments(
             base: base.assumingMemoryBound(to: UInt8.self),
             slots: UnsafePointer(slots.start + first), count: count, hash: hash)
@@ -201,21 +204,18 @@ struct Executor: ~Copyable {
         _ input: Bytes, _ request: Request, _ reply: inout Reply, _ ticks: inout UInt64
     ) {
         let args = arguments(
-            input, Int(request.first), Int(request.count), request.hash, request.isInline)
+            input, Int(request.first), Int(request.count), request.hash)
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
         let mark = reply.out.count
-        let refusals = call.commands.entries[id].gates.intersection(
-            raised.union(call.session.raised))
-        if request.count < call.commands.entries[id].arityMin
-            || request.count > call.commands.entries[id].arityMax || !refusals.isEmpty
-        {
+        let entry = call.commands.entries[id]
+        let refusals = entry.gates.intersection(raised.union(call.session.raised))
+        if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
             return refuse(id, refusals, args, &reply)
         }
         call.command = id
         do throws(CommandError) {
-            let run = call.commands.entries[id].run
-            try run(args, &call, &reply)
+            try entry.run(args, &call, &reply)
         } catch {
             fail(error, id, mark, &reply)
         }

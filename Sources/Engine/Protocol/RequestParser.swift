@@ -80,7 +80,8 @@ struct RequestParser: ~Copyable {
     /// Parses the request of `input` that starts at `cursor` into `slots[first...]`.
     ///
     /// - Returns: The number of its words, with `cursor` behind it; 0 when more bytes are needed.
-    ///   Empty requests are passed over.
+    ///   Empty requests are passed over. 0 as well for an inline request that is not the first
+    ///   of its batch.
     @inline(__always) mutating func next(
         _ input: Bytes, _ cursor: inout Int, _ slots: inout Buffer<Slot>, _ first: Int,
         _ limits: RequestLimits, _ state: inout ParserState
@@ -100,6 +101,8 @@ struct RequestParser: ~Copyable {
         while cursor < input.count {
             if state.isIdle {
                 if input[cursor] != UInt8(ascii: "*") {
+                    // Its words lie in the scratch: it has to be alone in its batch.
+                    if first > 0 { return 0 }
                     let count = try parseInline(input, &cursor, &slots, first, limits)
                     if let count { return count }
                     continue
