@@ -227,7 +227,7 @@ enum Clients {
                 filter.matches(call.clients[slot], now: call.now)
             else { continue }
             // The reply still goes out to whoever ends itself.
-            if isSelf { call.outcome = .close } else { call.clients.doom(slot) }
+            if isSelf { call.attention.insert(.close) } else { call.clients.doom(slot) }
             count += 1
         }
         if !isOldForm { return reply.integer(count) }
@@ -293,8 +293,12 @@ enum Clients {
         case "ON":
             call.session.replies = .on
             reply.ok()
-        case "OFF": call.session.replies = .off
-        case "SKIP": if call.session.replies != .off { call.session.replies = .skipNext }
+        case "OFF":
+            call.session.replies = .off
+            call.attention.insert(.silence)
+        case "SKIP":
+            if call.session.replies != .off { call.session.replies = .skipNext }
+            call.attention.insert(.silence)
         default: throw .syntax
         }
     }

@@ -57,7 +57,7 @@ enum Connections {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         reply.ok()
-        call.outcome = .close
+        call.attention.insert(.close)
     }
 
     static let RESET = Command(

@@ -150,7 +150,7 @@ enum Servers {
         }
         call.requests.shutdown = true
         // Nothing is answered: the connection ends with the server.
-        call.outcome = .close
+        call.attention.insert(.close)
     }
 
     static let LOLWUT = Command(

@@ -79,8 +79,15 @@ extension Call {
     @inline(__always) mutating func string(
         _ key: borrowing Key
     ) throws(CommandError) -> StringView? {
-        guard let place = look(key) else { return nil }
-        return try view(place.record)
+        guard let record = find(key)?.record else {
+            statistics.misses &+= 1
+            return nil
+        }
+        statistics.hits &+= 1
+        let value = try view(record)
+        // Last: a store to the record would make the compiler read its header again.
+        if !session.noTouch { record.touch(clock) }
+        return value
     }
 
     /// The string at `key` for a command that will change it: no hit, no miss.
@@ -279,6 +286,7 @@ extension Call {
         _ key: Bytes, _ kind: ChangeClass, _ event: StaticString, _ database: Int
     ) {
         let name = String(describing: event)
+        attention.insert(.changes)
         effects.changes.append(
             Change(database: database, key: key.array, kind: kind, event: name))
     }

@@ -5,12 +5,16 @@
 import Logging
 import Platform
 
-/// What the executor does after the handler returned.
-enum Outcome {
-    /// Goes on with the next request.
-    case none
-    /// Sends what was replied, then closes the connection.
-    case close
+/// What the executor has to see to after the handler returned; empty for most commands.
+struct Attention: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    /// Somebody wants to hear of `Effects.changes`.
+    static let changes = Attention(rawValue: 1 << 0)
+    /// The client does not want to hear the reply.
+    static let silence = Attention(rawValue: 1 << 1)
+    /// The connection ends once its replies are sent.
+    static let close = Attention(rawValue: 1 << 2)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -50,15 +54,13 @@ struct Call: ~Copyable {
     var now: Int64 = 0
     /// Unix time of the turn in seconds, modulo 2^24: the clock of OBJECT IDLETIME.
     var clock: UInt32 = 0
-    var outcome = Outcome.none
+    var attention = Attention()
     var requests = ServerRequests()
     /// The text of `CommandError.text`.
     var failure = ""
     var isActiveExpiryOn = true
     /// Position in the table of the command that runs.
     var command = -1
-    /// Changes since the start.
-    var totalDirty = 0
 
     init(configuration: Configuration, identity: ServerIdentity, log: Logger) {
         self.configuration = configuration

@@ -218,9 +218,12 @@ private enum Containers {
 struct NameIndex: ~Copyable {
     // Not private: the compiler (6.3.1) emits a broken reference to a private element type.
     struct Slot: BitwiseCopyable {
-        var word = Word(low: 0, high: 0, tail: 0, count: -1)
-        var owner: Int32 = -1
-        var id: Int32 = -1
+        var low: UInt64 = 0
+        /// Length and owner, so that one comparison tells both.
+        var key: UInt64 = 0
+        var high: UInt64 = 0
+        var tail: UInt64 = 0
+        var id = -1
     }
 
     private var slots: Buffer<Slot>
@@ -239,22 +242,31 @@ struct NameIndex: ~Copyable {
         precondition(find(word, owner: owner) == nil, "a name stands for two commands")
         var i = start(word, owner)
         while slots[i].id >= 0 { i = (i &+ 1) & mask }
-        slots[i] = Slot(word: word, owner: Int32(clamping: owner), id: Int32(clamping: id))
+        slots[i] = Slot(
+            low: word.low, key: Self.key(word, owner), high: word.high, tail: word.tail, id: id)
     }
 
     @inline(__always) func find(_ word: Word, owner: Int) -> Int? {
+        let key = Self.key(word, owner)
         var i = start(word, owner)
         while slots[i].id >= 0 {
-            if slots[i].word == word, Int(slots[i].owner) == owner { return Int(slots[i].id) }
+            let slot = slots[i]
+            if slot.low == word.low, slot.key == key {
+                // Most names are short, and then the rest is zero.
+                if word.count <= 8 { return slot.id }
+                if slot.high == word.high, slot.tail == word.tail { return slot.id }
+            }
             i = (i &+ 1) & mask
         }
         return nil
     }
 
+    @inline(__always) private static func key(_ word: Word, _ owner: Int) -> UInt64 {
+        UInt64(truncatingIfNeeded: word.count) | UInt64(truncatingIfNeeded: owner) << 32
+    }
+
     @inline(__always) private func start(_ word: Word, _ owner: Int) -> Int {
-        let mixed =
-            word.low ^ (word.high &* 31) ^ (word.tail &* 131)
-            ^ UInt64(truncatingIfNeeded: owner)
+        let mixed = word.low ^ word.high ^ word.tail ^ UInt64(truncatingIfNeeded: owner)
         return Int(truncatingIfNeeded: (mixed &* 0x9E37_79B9_7F4A_7C15) >> 40) & mask
     }
 }

@@ -28,6 +28,7 @@ struct Change: Equatable, Sendable {
 
 /// What the running command has changed so far.
 struct Effects: ~Copyable {
+    /// Changes since the start.
     var dirty = 0
     /// Kept only while somebody is interested.
     var changes: [Change] = []

@@ -43,7 +43,7 @@ extension Executor {
         if isOut { call.statistics.expirySlices &+= 1 }
         call.statistics.expiryMicroseconds &+= Int(
             Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
-        settle()
+        if !call.interest.isEmpty { call.deliverChanges() }
     }
 
     /// Deletes due keys of one database; true when time ran out.

@@ -72,7 +72,7 @@ struct Executor: ~Copyable {
         let before = call.statistics.commands
         call.session = call.clients[slot].session
         reply.version = call.session.version
-        call.outcome = .none
+        call.attention = call.session.replies == .on ? [] : .silence
         let stop = reply.out.count &+ Self.replyBytesPerTurn
         var cursor = 0
         var ticks = cp_ticks()
@@ -81,9 +81,9 @@ struct Executor: ~Copyable {
             var failure: ProtocolError?
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, stop, &reply, &ticks)
-            if done < n || call.outcome == .close {
+            if done < n || call.attention.contains(.close) {
                 cursor = Int(batch[done &- 1].end)
-                verdict = call.outcome == .close ? .close : .yielded
+                verdict = call.attention.contains(.close) ? .close : .yielded
                 break
             }
             // What came before a protocol error is answered; what came after is not read.
@@ -192,22 +192,25 @@ struct Executor: ~Copyable {
         var i = 0
         while i < n {
             let request = batch[i]
-            execute(input, request, &reply, &ticks)
+            let mark = reply.out.count
+            execute(input, request, mark, &reply, &ticks)
             i &+= 1
-            if call.outcome != .none || reply.out.count > stop { break }
+            if !call.attention.isEmpty || reply.out.count > stop {
+                if attend(mark, stop, &reply) { break }
+            }
         }
         call.statistics.commands &+= i
         return i
     }
 
     @inline(__always) private mutating func execute(
-        _ input: Bytes, _ request: Request, _ reply: inout Reply, _ ticks: inout UInt64
+        _ input: Bytes, _ request: Request, _ mark: Int, _ reply: inout Reply,
+        _ ticks: inout UInt64
     ) {
         let args = arguments(
             input, Int(request.first), Int(request.count), request.hash)
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
-        let mark = reply.out.count
         let entry = call.commands.entries[id]
         let refusals = entry.gates.intersection(raised.union(call.session.raised))
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
@@ -219,25 +222,28 @@ struct Executor: ~Copyable {
         } catch {
             fail(error, id, mark, &reply)
         }
-        if call.effects.dirty != 0 { settle() }
-        if call.session.replies != .on { silence(mark, &reply) }
         let now = cp_ticks()
         call.commandStatistics[id].calls &+= 1
         call.commandStatistics[id].ticks &+= now &- ticks
         ticks = now
     }
 
-    /// Tells whoever is interested what the command changed.
-    @inline(__always) mutating func settle() {
-        call.totalDirty &+= call.effects.dirty
-        call.effects.dirty = 0
-        if !call.interest.isEmpty { call.deliverChanges() }
+    /// Sees to what the command left behind; true when the batch ends here.
+    @inline(never) private mutating func attend(
+        _ mark: Int, _ stop: Int, _ reply: inout Reply
+    ) -> Bool {
+        if call.attention.contains(.changes) {
+            call.deliverChanges()
+            call.attention.remove(.changes)
+        }
+        if call.attention.contains(.silence) { silence(mark, &reply) }
+        return call.attention.contains(.close) || reply.out.count > stop
     }
 
     /// Takes back what a command replied whose client does not want to hear it.
-    @inline(never) private mutating func silence(_ mark: Int, _ reply: inout Reply) {
+    private mutating func silence(_ mark: Int, _ reply: inout Reply) {
         switch call.session.replies {
-        case .on: break
+        case .on: call.attention.remove(.silence)
         case .off: reply.out.truncate(to: mark)
         case .skipNext:
             reply.out.truncate(to: mark)
@@ -254,7 +260,6 @@ struct Executor: ~Copyable {
     @inline(never) private mutating func refuse(
         _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
     ) {
-        let mark = reply.out.count
         let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
         let error: CommandError =
             if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
@@ -266,14 +271,12 @@ struct Executor: ~Copyable {
             }
         call.commandStatistics[id].rejected &+= 1
         write(error, id, &reply)
-        if call.session.replies != .on { silence(mark, &reply) }
     }
 
     /// No such command, or no such subcommand.
     @inline(never) private mutating func refuseUnknown(
         _ args: borrowing Arguments, _ code: Int, _ reply: inout Reply
     ) {
-        let mark = reply.out.count
         if code == Int(Request.unknownSubcommand) {
             let container = args[0].text.uppercased()
             var text = Array("ERR unknown subcommand '".utf8)
@@ -292,7 +295,6 @@ struct Executor: ~Copyable {
             }
             writeError(text, &reply)
         }
-        if call.session.replies != .on { silence(mark, &reply) }
     }
 
     @inline(never) private mutating func refuse(_ error: ProtocolError, _ reply: inout Reply) {

@@ -189,7 +189,7 @@ enum Info {
         ])
         lines.add("current_fork_perc", 0.0, decimals: 2)
         lines.add(["current_save_keys_processed", "current_save_keys_total"])
-        lines.add("rdb_changes_since_last_save", call.totalDirty)
+        lines.add("rdb_changes_since_last_save", call.effects.dirty)
         lines.add("rdb_bgsave_in_progress", 0)
         lines.add("rdb_last_save_time", call.identity.startedAt / 1000)
         lines.add("rdb_last_bgsave_status", "ok")

@@ -95,13 +95,20 @@ struct Reply: ~Copyable {
     @inline(__always) mutating func bulk(_ bytes: Bytes) {
         let n = bytes.count
         unsafe out.withSpace(n &+ 26) { p in  // S1: '$', 20 digits, two line ends.
+            let head = UnsafeMutableRawPointer(p)
             var i: Int
             if n < 10 {
                 // "$n\r\n" as one word.
-                unsafe UnsafeMutableRawPointer(p).storeBytes(
-                    of: (0x0A0D_3024 &+ UInt32(truncatingIfNeeded: n) &<< 8).littleEndian,
-                    as: UInt32.self)
+                let word = 0x0A0D_3024 &+ UInt32(truncatingIfNeeded: n) &<< 8
+                unsafe head.storeBytes(of: word.littleEndian, as: UInt32.self)
                 i = 4
+            } else if n < 100 {
+                // "$nn\r\n" as one word; the three bytes behind it are overwritten.
+                let tens = (UInt64(truncatingIfNeeded: n) &* 103) >> 10
+                let ones = UInt64(truncatingIfNeeded: n) &- tens &* 10
+                let word = 0x0A_0D30_3024 &+ tens &<< 8 &+ ones &<< 16
+                unsafe head.storeBytes(of: word.littleEndian, as: UInt64.self)
+                i = 5
             } else {
                 unsafe p[0] = UInt8(ascii: "$")
                 i = unsafe 1 &+ Digits.put(n, p + 1)
@@ -109,10 +116,9 @@ struct Reply: ~Copyable {
                 unsafe p[i &+ 1] = 10
                 i &+= 2
             }
-            unsafe bytes.copy(to: UnsafeMutableRawPointer(p + i))
+            unsafe bytes.copy(to: head + i)
             i &+= n
-            unsafe p[i] = 13
-            unsafe p[i &+ 1] = 10
+            unsafe head.storeBytes(of: UInt16(0x0A0D).littleEndian, toByteOffset: i, as: UInt16.self)
             return i &+ 2
         }
     }

@@ -36,19 +36,19 @@ struct HashSeed: Sendable {
         let n = bytes.count
         var tail = UInt64(truncatingIfNeeded: n) << 56
         if n > 0 {
-            let p = unsafe bytes.address
-            var i = 0
-            while i &+ 8 <= n {
-                let word = unsafe p.loadUnaligned(fromByteOffset: i, as: UInt64.self)  // S1
+            var p = unsafe bytes.address
+            let words = unsafe p + (n & ~7)
+            while unsafe p != words {
+                let word = unsafe p.loadUnaligned(as: UInt64.self)  // S1
                 v3 ^= word
                 round()
                 v0 ^= word
-                i &+= 8
+                unsafe p += 8
             }
-            var shift: UInt64 = 0
-            while i < n {
-                tail |= UInt64(unsafe p.load(fromByteOffset: i, as: UInt8.self)) &<< shift  // S1
-                shift &+= 8
+            var i = 0
+            while i < n & 7 {
+                let byte = UInt64(unsafe p.load(fromByteOffset: i, as: UInt8.self))  // S1
+                tail |= byte &<< UInt64(truncatingIfNeeded: i &* 8)
                 i &+= 1
             }
         }
