@@ -98,6 +98,14 @@ struct Database: ~Copyable {
         _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
         clock: UInt32
     ) {
+        if expiry == .none, let place, place.record.overwrite(value, clock: clock) { return }
+        setTextElsewhere(key, at: place, value, expiry, clock: clock)
+    }
+
+    @inline(never) private mutating func setTextElsewhere(
+        _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
+        clock: UInt32
+    ) {
         let record = room(key, at: place, .string, value.count, expiry)
         record.replace(value)
         record.touch(clock)

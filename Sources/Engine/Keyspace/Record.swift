@@ -177,6 +177,26 @@ enum Kind: UInt8 {
         setValueCount(bytes.count)
     }
 
+    /// Makes the value the string `bytes` where it stands, if the record is small, has no deadline
+    /// and keeps its block; false, with nothing changed, otherwise.
+    ///
+    /// The usual overwrite: the whole header is one load and one store.
+    @inline(__always) func overwrite(_ bytes: Bytes, clock: UInt32) -> Bool {
+        let header = unsafe p.load(as: UInt64.self).littleEndian
+        guard header & UInt64(Self.deadlineFlag | Self.largeFlag) == 0 else { return false }
+        let offset = 8 &+ Int(truncatingIfNeeded: header >> 48)
+        let old = Int(truncatingIfNeeded: (header >> 32) & 0xFFFF)
+        let isSameBlock =
+            SlabAllocator.roundUp(offset &+ bytes.count) == SlabAllocator.roundUp(offset &+ old)
+        guard isSameBlock else { return false }
+        unsafe bytes.copy(to: p + offset)
+        let fresh =
+            header & 0xFFFF_0000_0000_0000 | UInt64(truncatingIfNeeded: bytes.count) << 32
+            | UInt64(clock) << 8 | UInt64(Kind.string.rawValue)
+        unsafe p.storeBytes(of: fresh.littleEndian, as: UInt64.self)
+        return true
+    }
+
     /// A record with an uninitialised value of `valueCount` bytes and `spare` bytes behind it.
     ///
     /// `spare` is honoured for large records only.
