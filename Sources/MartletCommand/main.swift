@@ -29,6 +29,9 @@ case ["-v"], ["--version"]:
     say("Martlet server v=\(ServerIdentity.version) redis=\(ServerIdentity.redisVersion) bits=64\n")
 case ["-h"], ["--help"]:
     say(Options.usage)
+case ["--print-command-reference"]:
+    // For `make docs`: the page is made from the declarations of the commands.
+    say(CommandDocumentation.markdown())
 default:
     do { try serve(arguments) } catch { fail("\(error)") }
 }

@@ -46,8 +46,14 @@ enum Configs {
         }
         let isLocal = call.session.isLocal
         do throws(ConfigurationError) {
+            let before = call.configuration
             let changed = try call.configuration.set(pairs, isLocal: isLocal)
-            call.configurationChanged(names: changed)
+            do throws(ConfigurationError) {
+                try call.apply(changed)
+            } catch {
+                call.configuration = before
+                throw error
+            }
         } catch {
             throw call.failed(error.description)
         }

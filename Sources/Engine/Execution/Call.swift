@@ -21,10 +21,12 @@ struct Attention: OptionSet, Sendable {
 struct ServerRequests {
     /// Stop serving; set by SHUTDOWN.
     var shutdown = false
-    /// Directives that CONFIG SET changed.
-    var changedDirectives: [String] = []
+    /// CONFIG SET changed something that others keep.
+    var configurationChanged = false
+    /// Listen on these from now on, some of which are new.
+    var listeners: [Listener]?
 
-    var isPending: Bool { shutdown || !changedDirectives.isEmpty }
+    var isPending: Bool { shutdown || configurationChanged }
 }
 
 struct Call: ~Copyable {
@@ -41,7 +43,9 @@ struct Call: ~Copyable {
     var errorCounts: [String: Int] = [:]
     var random: RandomGenerator
     let identity: ServerIdentity
-    let log: Logger
+    var log: Logger
+    /// Sockets that accept connections.
+    var listeners: [Listener] = []
     var rates = Rates()
     /// Bytes that the server uses before the first key.
     var startupMemory = 0
@@ -97,10 +101,6 @@ struct Call: ~Copyable {
     /// The client has to authenticate, if a password is set.
     mutating func requireAuthentication() {
         if !configuration.requirePass.isEmpty { session.raised.insert(.authentication) }
-    }
-
-    mutating func configurationChanged(names: [String]) {
-        requests.changedDirectives += names
     }
 
     mutating func resetStatistics() {

@@ -29,7 +29,7 @@ import CPlatform
     private static var classCount: Int { blockBytesMax / 8 + 1 }
     private static var extentBytes: Int { 64 << 20 }
     /// Empty slabs that keep their pages, so that a store that breathes does not fault.
-    private static var warmSlabsMax: Int { 16 }
+    private static var warmSlabsMax: Int { 4 }
 
     /// The slab that each class allocates from.
     private var current: Buffer<UInt>

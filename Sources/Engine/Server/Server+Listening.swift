@@ -3,11 +3,13 @@ import Logging
 import Platform
 
 /// A socket that accepts connections.
-struct Listener {
+struct Listener: Equatable, Sendable {
     let descriptor: Int32
+    /// Numeric address or host name; empty for a unix socket.
+    let address: String
+    let port: UInt16
     /// Path of a unix socket; empty for TCP.
     let path: String
-    let port: UInt16
 
     var isUnix: Bool { !path.isEmpty }
 
@@ -17,41 +19,33 @@ struct Listener {
     }
 }
 
-extension Server {
-    private static var acceptsPerTurn: Int { 1000 }
-
-    /// The TCP port that the server listens on; 0 without one.
-    package var port: Int { Int(listeners.first { !$0.isUnix }?.port ?? 0) }
-    package var listensOnTCP: Bool { listeners.contains { !$0.isUnix } }
-    package var listensOnUnixSocket: Bool { listeners.contains { $0.isUnix } }
-
-    /// Listens at every configured address.
+extension Call {
+    /// The listeners that the configuration asks for: those that are there already are kept, the
+    /// others are opened. Nothing stays open when one fails.
     ///
-    /// - Parameter onAnyPort: Lets the system choose the TCP port, whatever is configured.
     /// - Throws: `SystemError` for an address that has to be there and cannot be bound.
-    package mutating func listen(onAnyPort: Bool = false) throws(SystemError) {
-        if onAnyPort { executor.call.configuration.port = 0 }
-        let configuration = executor.call.configuration
-        let backlog = Int32(clamping: configuration.tcpBacklog)
-        if configuration.port != 0 || onAnyPort {
-            try listenTCP(configuration, backlog)
+    mutating func openListeners(onAnyPort: Bool = false) throws(SystemError) -> [Listener] {
+        var wanted: [Listener] = []
+        do throws(SystemError) {
+            if configuration.port != 0 || onAnyPort { try openTCP(&wanted) }
+            if !configuration.unixSocket.isEmpty { try openUnix(&wanted) }
+        } catch {
+            for listener in wanted where !listeners.contains(listener) { listener.close() }
+            throw error
         }
-        let path = configuration.unixSocket
-        guard !path.isEmpty else { return }
-        let fd = try Socket.listen(
-            path: path, permissions: UInt32(clamping: configuration.unixSocketPermissions),
-            backlog: backlog)
-        try add(Listener(descriptor: fd, path: path, port: 0))
+        return wanted
     }
 
-    private mutating func listenTCP(
-        _ configuration: Configuration, _ backlog: Int32
-    ) throws(SystemError) {
+    private mutating func openTCP(_ wanted: inout [Listener]) throws(SystemError) {
         var port = UInt16(clamping: configuration.port)
         for entry in configuration.bind {
             // A leading '-' means: only if this machine has the address.
             let isOptional = entry.hasPrefix("-")
-            let address = Self.numeric(isOptional ? String(entry.dropFirst()) : entry)
+            let address = numeric(isOptional ? String(entry.dropFirst()) : entry)
+            if let old = listeners.first(where: { $0.address == address && $0.port == port }) {
+                wanted.append(old)
+                continue
+            }
             let fd: Int32
             do throws(SystemError) {
                 fd = try Socket.listen(address: address, port: port, backlog: backlog)
@@ -60,37 +54,60 @@ extension Server {
                 throw error
             }
             if port == 0 { port = Socket.port(of: fd) }
-            try add(Listener(descriptor: fd, path: "", port: port))
+            wanted.append(Listener(descriptor: fd, address: address, port: port, path: ""))
         }
-        executor.call.configuration.port = Int(port)
+        configuration.port = Int(port)
     }
 
-    private static func numeric(_ address: String) -> String {
+    private func openUnix(_ wanted: inout [Listener]) throws(SystemError) {
+        let path = configuration.unixSocket
+        if let old = listeners.first(where: { $0.path == path }) { return wanted.append(old) }
+        let fd = try Socket.listen(
+            path: path, permissions: UInt32(clamping: configuration.unixSocketPermissions),
+            backlog: backlog)
+        wanted.append(Listener(descriptor: fd, address: "", port: 0, path: path))
+    }
+
+    private var backlog: Int32 { Int32(clamping: configuration.tcpBacklog) }
+
+    private func numeric(_ address: String) -> String {
         switch address {
         case "*": "0.0.0.0"
         case "::*": "::"
         default: address
         }
     }
+}
 
-    private mutating func add(_ listener: Listener) throws(SystemError) {
-        try poller.watch(listener.descriptor, token: EventToken.listenerWord(listeners.count))
-        listeners.append(listener)
+extension Server {
+    private static var acceptsPerTurn: Int { 1000 }
+
+    /// The TCP port that the server listens on; 0 without one.
+    package var port: Int { Int(executor.call.listeners.first { !$0.isUnix }?.port ?? 0) }
+    package var listensOnTCP: Bool { executor.call.listeners.contains { !$0.isUnix } }
+    package var listensOnUnixSocket: Bool { executor.call.listeners.contains { $0.isUnix } }
+
+    /// Listens at every configured address.
+    ///
+    /// - Parameter onAnyPort: Lets the system choose the TCP port, whatever is configured.
+    /// - Throws: `SystemError` for an address that has to be there and cannot be bound.
+    package mutating func listen(onAnyPort: Bool = false) throws(SystemError) {
+        if onAnyPort { executor.call.configuration.port = 0 }
+        take(try executor.call.openListeners(onAnyPort: onAnyPort))
     }
 
-    /// Listens anew after CONFIG SET; what cannot be bound is logged, and the old addresses are
-    /// given up only when the new ones are there.
-    mutating func relisten() {
-        let old = listeners
-        listeners = []
-        for listener in old {
-            poller.forget(listener.descriptor)
-            listener.close()
-        }
-        do throws(SystemError) {
-            try listen()
-        } catch {
-            log.warning("Failed listening after CONFIG SET: \(error)")
+    /// Listens on these from now on and gives up the others.
+    mutating func take(_ wanted: [Listener]) {
+        let old = executor.call.listeners
+        for listener in old { poller.forget(listener.descriptor) }
+        for listener in old where !wanted.contains(listener) { listener.close() }
+        executor.call.listeners = wanted
+        for (i, listener) in wanted.enumerated() {
+            do throws(SystemError) {
+                try poller.watch(listener.descriptor, token: EventToken.listenerWord(i))
+            } catch {
+                log.warning("A listening socket cannot be watched: \(error)")
+            }
         }
     }
 

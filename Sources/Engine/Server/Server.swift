@@ -23,7 +23,6 @@ package struct Server: ~Copyable {
     /// Where sockets are read into when nothing of a request is held already.
     var shared = ByteBuffer(capacity: readBytes)
     var poller: Poller
-    var listeners: [Listener] = []
     var cron: Cron
     var isStopping = false
     /// Accepting rests until this time because descriptors ran out, in Unix milliseconds.
@@ -31,7 +30,7 @@ package struct Server: ~Copyable {
     let mailbox: Mailbox<ServerMessage>
     /// Signals of the process; nil inside another program.
     let signals: Signals?
-    let log: Logger
+    var log: Logger { executor.call.log }
 
     static var readBytes: Int { 64 << 10 }
     /// Replies that the arena keeps room for between turns.
@@ -46,23 +45,22 @@ package struct Server: ~Copyable {
         try poller.watch(mailbox.wakeup.descriptor, token: EventToken.mailboxWord)
         if let signals { try poller.watch(signals.descriptor, token: EventToken.signalWord) }
         let executor = Executor(configuration: configuration, identity: identity, log: log)
-        return Server(executor, poller, mailbox, signals, log)
+        return Server(executor, poller, mailbox, signals)
     }
 
     private init(
         _ executor: consuming Executor, _ poller: consuming Poller,
-        _ mailbox: Mailbox<ServerMessage>, _ signals: Signals?, _ log: Logger
+        _ mailbox: Mailbox<ServerMessage>, _ signals: Signals?
     ) {
         cron = Cron(now: executor.call.now)
         self.executor = executor
         self.poller = poller
         self.mailbox = mailbox
         self.signals = signals
-        self.log = log
     }
 
     deinit {
-        for listener in listeners { listener.close() }
+        for listener in executor.call.listeners { listener.close() }
         for slot in 0..<connections.count where connections[slot].isOpen {
             Socket.close(connections[slot].descriptor)
         }
@@ -110,7 +108,7 @@ package struct Server: ~Copyable {
                 isStopping = true
             }
         case .listener(let i):
-            accept(listeners[i])
+            accept(executor.call.listeners[i])
         case .connection(let slot, let generation):
             // The event may be for an earlier connection in the same slot.
             guard connections[slot].isOpen, connections[slot].generation == generation else {
@@ -134,18 +132,11 @@ package struct Server: ~Copyable {
         guard executor.call.requests.isPending else { return }
         let requests = executor.call.requests
         executor.call.requests = ServerRequests()
-        if !requests.changedDirectives.isEmpty { apply(requests.changedDirectives) }
+        if requests.configurationChanged { executor.configurationChanged() }
+        if let listeners = requests.listeners { take(listeners) }
         if requests.shutdown {
             log.warning("\(LifecycleText.shutdownRequested)")
             isStopping = true
-        }
-    }
-
-    /// Directives that somebody besides the configuration keeps take effect.
-    private mutating func apply(_ names: [String]) {
-        executor.configurationChanged()
-        if !Set(names).isDisjoint(with: ["bind", "port", "unixsocket", "tcp-backlog"]) {
-            relisten()
         }
     }
 }

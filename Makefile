@@ -1,0 +1,60 @@
+# Martlet: what to type.
+#
+#   make run      a server on 127.0.0.1:6379
+#   make test     every test
+#
+# The rest: build, bench, lint, format, install, docs, peers, audit, clean.
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+# Arguments for the server: make run ARGS="--port 7000"
+ARGS ?=
+
+.PHONY: run build test bench lint format install docs peers audit clean
+
+run: build
+	@exec .build/release/martlet $(ARGS)
+
+build:
+	@scripts/packages build
+	$(SWIFT) build -c release --product martlet
+
+test:
+	@scripts/packages test
+	@scripts/peers
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+	python3 -m unittest discover -s Benchmarks/tests
+
+# Real servers to compare with, and a client library, in the ignored folder .peers.
+peers:
+	@scripts/peers
+
+bench: build peers
+	@scripts/packages bench
+	Benchmarks/bench $(BENCH)
+
+# What the compiler made of the hot path: instructions, and calls that must not be there.
+audit: build
+	@scripts/packages bench
+	scripts/audit
+
+lint:
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	@$(MAKE) --no-print-directory build >/dev/null
+	.build/release/martlet --print-command-reference | diff -u docs/commands.md -
+
+format:
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+# Pages that are made from the code.
+docs: build
+	.build/release/martlet --print-command-reference > docs/commands.md
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/martlet
+	install -m 755 .build/release/martlet $(DESTDIR)$(PREFIX)/bin/martlet
+	install -m 644 martlet.conf $(DESTDIR)$(PREFIX)/share/martlet/martlet.conf
+
+clean:
+	rm -rf .build .build-*
