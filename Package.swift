@@ -1,8 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Every target builds in strict memory safety mode, and a warning is an error: an unsafe
-/// expression compiles only where someone wrote the word `unsafe`. See docs/STYLE.md, "Fences".
+/// Every target builds in strict memory safety mode, and a warning is an error.
+///
+/// So an unsafe expression compiles only where someone wrote the word `unsafe`. See docs/STYLE.md,
+/// "Fences".
 let settings: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),

@@ -31,6 +31,7 @@ public final class MartletServer: Sendable {
     ///   - port: TCP port on the configured addresses; 0 lets the system choose a free one.
     ///   - configuration: Everything else; by default as redis.conf without a line.
     ///   - logger: Where the server reports; by default nowhere.
+    /// - Returns: The server, which runs until `stop` or until nobody holds it.
     /// - Throws: `MartletError` when an address cannot be bound.
     public static func start(
         port: Int = 0, configuration: Configuration = Configuration(), logger: Logger? = nil
@@ -68,7 +69,9 @@ public final class MartletServer: Sendable {
         }
     }
 
-    /// Stops the server and waits until it has; connections end. Further calls do nothing.
+    /// Stops the server and waits until it has; connections end.
+    ///
+    /// Further calls do nothing.
     public func stop() {
         let running = thread.withLock { thread in
             defer { thread = nil }

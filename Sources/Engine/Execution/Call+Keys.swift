@@ -222,8 +222,9 @@ extension Call {
         changed(key, .generic, "persist")
     }
 
-    /// Copies the value of `source`, a live key of the selected database, to `key` of `database`,
-    /// which must not exist; the deadline goes along. The caller says what changed.
+    /// Copies the value of `source`, a live key of the selected database, to `key` of `database`.
+    ///
+    /// The target must not exist; the deadline goes along. The caller says what changed.
     mutating func copy(_ source: borrowing Key, to key: borrowing Key, in database: Int) {
         guard let record = find(source)?.record else { return }
         let deadline: Int64? = record.hasDeadline ? record.deadline : nil

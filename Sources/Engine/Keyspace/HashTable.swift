@@ -420,7 +420,9 @@ import CPlatform
         return reversed(reversed(cursor | ~mask) &+ 1)
     }
 
-    /// Calls `body` with every record. The table must not change meanwhile.
+    /// Calls `body` with every record.
+    ///
+    /// The table must not change meanwhile.
     func forEach(_ body: (Record) -> Void) {
         for i in max(moved, 0)...Int(oldMask) {
             unsafe Self.forEach(old + i * Self.bucketBytes, body)
@@ -440,7 +442,8 @@ import CPlatform
         let total = oldLeft + (moved >= 0 ? Int(newMask) + 1 : 0)
         while true {
             let i = Int.random(in: 0..<total, using: &generator)
-            let bucket = unsafe i < oldLeft
+            let bucket =
+                unsafe i < oldLeft
                 ? old + (first + i) * Self.bucketBytes : new + (i - oldLeft) * Self.bucketBytes
             var chosen: Record?
             var seen = 0

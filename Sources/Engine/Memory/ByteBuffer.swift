@@ -97,7 +97,9 @@ import CPlatform
         }
     }
 
-    /// For cold paths: `text` as UTF-8. The label keeps literals with the `StaticString` above.
+    /// For cold paths: `text` as UTF-8.
+    ///
+    /// The label keeps literals with the `StaticString` above.
     mutating func append(copying text: String) {
         let bytes = Array(text.utf8)
         append(bytes.span)
@@ -134,7 +136,9 @@ import CPlatform
         return got
     }
 
-    /// Runs `body` over `n` bytes of free space and keeps as many as it reports.  Fenced files only.
+    /// Runs `body` over `n` bytes of free space and keeps as many as it reports.
+    ///
+    /// Fenced files only.
     @inline(__always) @unsafe mutating func withSpace(
         _ n: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int
     ) {

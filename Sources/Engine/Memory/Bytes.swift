@@ -12,7 +12,9 @@ import CPlatform
 typealias Bytes = Span<UInt8>
 
 extension Span where Element == UInt8 {
-    /// Copies all bytes to raw memory that has room for `count` of them.  Fenced files only.
+    /// Copies all bytes to raw memory that has room for `count` of them.
+    ///
+    /// Fenced files only.
     @inline(__always) @unsafe func copy(to target: UnsafeMutableRawPointer) {
         unsafe withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
@@ -20,7 +22,9 @@ extension Span where Element == UInt8 {
         }
     }
 
-    /// Address of the first byte; meaningful only while the span lives.  Fenced files only.
+    /// Address of the first byte; meaningful only while the span lives.
+    ///
+    /// Fenced files only.
     @inline(__always) @unsafe var address: UnsafeRawPointer {
         unsafe withUnsafeBufferPointer { buffer in
             unsafe UnsafeRawPointer(buffer.baseAddress)
@@ -47,7 +51,9 @@ extension Span where Element == UInt8 {
     /// An owned copy of at most `n` bytes.
     func firstBytes(_ n: Int) -> [UInt8] { extracting(0..<Swift.min(count, n)).array }
 
-    /// An owned copy as text; invalid UTF-8 is repaired. For logs and cold paths only.
+    /// An owned copy as text; invalid UTF-8 is repaired.
+    ///
+    /// For logs and cold paths only.
     var text: String {
         unsafe withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
     }
@@ -135,8 +141,9 @@ extension Span where Element == UInt8 {
     return true
 }
 
-/// A name of at most 24 bytes with ASCII letters folded to capitals: equality of words is
-/// equality of names. A longer one keeps its length, so it equals no command.
+/// A name of at most 24 bytes with ASCII letters folded to capitals.
+///
+/// Equality of words is equality of names. A longer one keeps its length, so it equals no command.
 ///
 /// Literals are written in capitals and fold to integer constants at compile time, so
 /// `switch token { case "EX": … }` compiles to integer comparisons.

@@ -218,7 +218,8 @@ import CPlatform
         extentUsed = 0
     }
 
-    @inline(never) @unsafe private mutating func allocateLarge(_ n: Int) -> UnsafeMutableRawPointer {
+    @inline(never) @unsafe private mutating func allocateLarge(_ n: Int) -> UnsafeMutableRawPointer
+    {
         guard let block = unsafe malloc(n) else {
             preconditionFailure("out of memory: \(n) bytes for a value")
         }

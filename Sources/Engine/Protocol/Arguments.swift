@@ -13,7 +13,9 @@ struct Slot: BitwiseCopyable {
     var offset: UInt32, count: UInt32
 }
 
-/// The words of one request, borrowed from the input buffer. Word 0 is the command's name.
+/// The words of one request, borrowed from the input buffer.
+///
+/// Word 0 is the command's name.
 @safe struct Arguments: ~Copyable {
     private let base: UnsafePointer<UInt8>
     private let slots: UnsafePointer<Slot>

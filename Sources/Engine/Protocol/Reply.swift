@@ -23,7 +23,7 @@ struct Reply: ~Copyable {
 
     @inline(__always) mutating func ok() { out.append("+OK\r\n") }
 
-    /// `+text`
+    /// A status line: `+text`.
     mutating func simple(_ text: StaticString) {
         out.append(UInt8(ascii: "+"))
         out.append(text)
@@ -118,7 +118,8 @@ struct Reply: ~Copyable {
             }
             unsafe bytes.copy(to: head + i)
             i &+= n
-            unsafe head.storeBytes(of: UInt16(0x0A0D).littleEndian, toByteOffset: i, as: UInt16.self)
+            let end = UInt16(0x0A0D).littleEndian
+            unsafe head.storeBytes(of: end, toByteOffset: i, as: UInt16.self)
             return i &+ 2
         }
     }

@@ -20,8 +20,10 @@ struct Listener: Equatable, Sendable {
 }
 
 extension Call {
-    /// The listeners that the configuration asks for: those that are there already are kept, the
-    /// others are opened. Nothing stays open when one fails.
+    /// The listeners that the configuration asks for.
+    ///
+    /// Those that are there already are kept, the others are opened; nothing new stays open when
+    /// one fails.
     ///
     /// - Throws: `SystemError` for an address that has to be there and cannot be bound.
     mutating func openListeners(onAnyPort: Bool = false) throws(SystemError) -> [Listener] {

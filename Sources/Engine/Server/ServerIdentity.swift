@@ -17,7 +17,8 @@ package struct ServerIdentity: Sendable {
 
     package init(configurationFile: String) {
         var random = RandomGenerator()
-        runID = String((0..<40).map { _ in "0123456789abcdef".randomElement(using: &random) ?? "0" })
+        runID = String(
+            (0..<40).map { _ in "0123456789abcdef".randomElement(using: &random) ?? "0" })
         startedAt = Clock.unixMilliseconds()
         self.configurationFile = configurationFile
         executable = SystemInformation.executable
