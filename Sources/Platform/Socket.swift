@@ -177,7 +177,8 @@ public enum Socket {
     /// - Returns: The count of bytes, 0 at the end of the stream, `wouldBlock`, or `broken`.
     public static func read(_ descriptor: Int32, into space: UnsafeMutableRawBufferPointer) -> Int {
         while true {
-            let count = unsafe CPlatform.read(descriptor, space.baseAddress, space.count)  // S1
+            // Not `read`: that passes the file layer first.
+            let count = unsafe recv(descriptor, space.baseAddress, space.count, 0)  // S1
             if count >= 0 { return count }
             let code = cp_errno()
             if code != EINTR { return code == EAGAIN ? wouldBlock : broken }

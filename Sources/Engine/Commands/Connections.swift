@@ -42,7 +42,7 @@ enum Connections {
     @Sendable static func select(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        call.session.database = try Keys.databaseIndex(args.integer(1), call)
+        call.session.database = try Keys.databaseIndex(args.integer(1), &call)
         reply.ok()
     }
 

@@ -139,7 +139,7 @@ enum Keys {
         while let option = options.next() {
             switch option {
             case "REPLACE": replace = true
-            case "DB": database = try databaseIndex(options.integer(), call)
+            case "DB": database = try databaseIndex(options.integer(), &call)
             default: throw .syntax
             }
         }
@@ -166,7 +166,7 @@ enum Keys {
     @Sendable static func move(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        let database = try databaseIndex(args.integer(2), call)
+        let database = try databaseIndex(args.integer(2), &call)
         if database == call.session.database { throw .sameObject }
         guard call.find(args.key) != nil else { return reply.integer(0) }
         let home = call.session.database
@@ -183,10 +183,11 @@ enum Keys {
 
     /// A database's index from a client, checked.
     static func databaseIndex(
-        _ value: Int64, _ call: borrowing Call
+        _ value: Int64, _ call: inout Call
     ) throws(CommandError) -> Int {
         guard Int32(exactly: value) != nil else { throw .notAnInteger }
         guard value >= 0, value < call.keyspace.count else { throw .databaseIndexOutOfRange }
+        call.keyspace.use(Int(value))
         return Int(value)
     }
 

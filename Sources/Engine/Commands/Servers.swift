@@ -36,8 +36,8 @@ enum Servers {
         guard let second = Numbers.integer(args[2]).flatMap(Int32.init(exactly:)) else {
             throw call.failed("ERR invalid second DB index")
         }
-        let a = try Keys.databaseIndex(Int64(first), call)
-        let b = try Keys.databaseIndex(Int64(second), call)
+        let a = try Keys.databaseIndex(Int64(first), &call)
+        let b = try Keys.databaseIndex(Int64(second), &call)
         call.keyspace.swap(a, b, now: call.now)
         call.changedAll()
         reply.ok()

@@ -8,9 +8,16 @@ extension Executor {
     /// Deadlines looked at between two looks at the clock.
     private static var entriesPerCheck: Int { 32 }
 
+    /// Unix time in milliseconds now, which is that of the turn while the turn is young.
+    func currentTime() -> Int64 {
+        let elapsed = Double(cp_ticks() &- ticksOfTurn)
+        return elapsed < 500 * call.ticksPerMicrosecond ? call.now : Clock.unixMilliseconds()
+    }
+
     /// Takes the time stamp of the turn.
     mutating func tick() {
         let now = Clock.unixMilliseconds()
+        ticksOfTurn = cp_ticks()
         if now < call.now - 1000 {
             for i in 0..<call.keyspace.count {
                 call.keyspace.databases[i].clockWentBack(to: now)
@@ -20,24 +27,28 @@ extension Executor {
         call.statistics.turns &+= 1
     }
 
-    /// When deadlines next want attention, in Unix milliseconds; nil when there are none.
-    mutating func wakeTime() -> Int64? {
-        guard call.isActiveExpiryOn else { return nil }
-        var wake: Int64?
-        for i in 0..<call.keyspace.count {
+    /// When deadlines next want attention, in Unix milliseconds; `Int64.max` when there are none.
+    private mutating func earliestDeadline() -> Int64 {
+        guard call.isActiveExpiryOn else { return .max }
+        var wake = Int64.max
+        for i in 0..<call.keyspace.usedCount {
             guard let time = call.keyspace.databases[i].wakeTime() else { continue }
-            wake = min(wake ?? .max, time)
+            wake = min(wake, time)
         }
         return wake
     }
 
     /// Deletes keys whose time has come, for as long as a slice lasts.
+    ///
+    /// Leaves in `wakeTime` when deadlines next want attention.
     mutating func expireDue() {
-        guard call.isActiveExpiryOn, let wake = wakeTime(), wake <= call.now else { return }
+        wakeTime = earliestDeadline()
+        guard wakeTime <= call.now else { return }
+        defer { wakeTime = earliestDeadline() }
         let start = cp_ticks()
         let end = start &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
         var isOut = false
-        for i in 0..<call.keyspace.count where !isOut {
+        for i in 0..<call.keyspace.usedCount where !isOut {
             isOut = expireDue(in: i, until: end)
         }
         if isOut { call.statistics.expirySlices &+= 1 }

@@ -50,6 +50,10 @@ struct Executor: ~Copyable {
     /// Conditions that hold for every client.
     private var raised = Gates()
     private var limits = RequestLimits()
+    /// When deadlines next want attention, in Unix milliseconds, as of the last `expireDue`.
+    var wakeTime = Int64.max
+    /// The processor's counter when the turn took its time stamp.
+    var ticksOfTurn: UInt64 = 0
 
     private static var batchMax: Int { 16 }
     /// Reply bytes after which a pipeline yields to other clients.

@@ -3,6 +3,8 @@
 struct Keyspace: ~Copyable {
     var databases: OwnedBuffer<Database>
     let seed: HashSeed
+    /// One more than the highest database that a client ever named: those above are empty.
+    private(set) var usedCount = 1
 
     init(count: Int, seed: HashSeed, now: Int64) {
         self.seed = seed
@@ -10,6 +12,9 @@ struct Keyspace: ~Copyable {
     }
 
     var count: Int { databases.count }
+
+    /// A client named this database, whose index was checked.
+    mutating func use(_ index: Int) { usedCount = max(usedCount, index + 1) }
 
     /// Bytes of all databases.
     var usedBytes: Int {

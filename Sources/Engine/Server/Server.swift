@@ -92,9 +92,8 @@ package struct Server: ~Copyable {
     /// How long the poller may wait, in milliseconds.
     private mutating func timeout() -> Int32 {
         if !yielded.isEmpty { return 0 }
-        var wake = cron.nextRun
-        if let due = executor.wakeTime() { wake = min(wake, due) }
-        return Int32(clamping: max(wake &- Clock.unixMilliseconds(), 0))
+        let wake = min(cron.nextRun, executor.wakeTime)
+        return Int32(clamping: max(wake &- executor.currentTime(), 0))
     }
 
     private mutating func serve(_ event: PollEvent) {
