@@ -11,6 +11,9 @@ public enum Decimals {
         case malformedFirst, malformedSecond, notFinite
     }
 
+    /// Room for any number: the widest has 4,933 digits before the point.
+    private static let charactersMax = 5120
+
     /// The sum of two decimal numbers with at most 17 decimals and no trailing zeros.
     ///
     /// - Throws: `Failure` when a number is malformed or the sum is infinite.
@@ -18,12 +21,11 @@ public enum Decimals {
         of a: [UInt8], _ b: [UInt8]
     ) throws(Failure) -> [UInt8] {
         // Longer texts are no numbers; a NUL byte would hide what follows it.
-        guard a.count < 256, !a.contains(0) else { throw .malformedFirst }
-        guard b.count < 256, !b.contains(0) else { throw .malformedSecond }
+        guard a.count < charactersMax, !a.contains(0) else { throw .malformedFirst }
+        guard b.count < charactersMax, !b.contains(0) else { throw .malformedSecond }
         let first = a.map { CChar(bitPattern: $0) } + [0]
         let second = b.map { CChar(bitPattern: $0) } + [0]
-        // The widest sum has 4,933 digits before the point.
-        var out = [CChar](repeating: 0, count: 5120)
+        var out = [CChar](repeating: 0, count: charactersMax)
         let length = unsafe cp_add_decimals(first, second, &out, out.count)  // S1
         switch length {
         case -1: throw .malformedFirst

@@ -39,13 +39,13 @@ struct CommandDifferentialTests {
         }
         var history: [String] = []
         for _ in 0..<Self.stepsPerSequence {
-            let (name, words) = requests.next()
+            let words = requests.next()
             history.append(words.map(shown).joined(separator: " "))
             let (ours, theirs) = try pair.send(words)
-            if Leniency.accepts(name, ours, theirs) { continue }
+            if Leniency.accepts(words, ours, theirs) { continue }
             let led = history.suffix(12).joined(separator: "\n")
             return (
-                "\(name) \(shown(theirs.bytes.prefix(20))) \(shown(ours.bytes.prefix(20)))",
+                "\(shown(words[0])) \(shown(theirs.bytes.prefix(20))) \(shown(ours.bytes.prefix(20)))",
                 "\(led)\nours:   \(shown(ours.bytes))\ntheirs: \(shown(theirs.bytes))"
             )
         }
@@ -63,7 +63,7 @@ struct CommandDifferentialTests {
         ]
         var requests = types.map { "DEBUG PROTOCOL \($0)" }
         requests += [
-            "DEBUG", "DEBUG PROTOCOL", "DEBUG NOPE", "DEBUG STRINGMATCH-LEN 100 a*b",
+            "DEBUG", "DEBUG PROTOCOL", "DEBUG NOPE",
             "DEBUG SLEEP 0", "DEBUG SLEEP", "DEBUG SET-ACTIVE-EXPIRE 1", "DEBUG POPULATE 3 p 10",
             "GET p:0", "GET p:2", "STRLEN p:1", "DBSIZE", "DEBUG POPULATE 2", "GET key:1",
             "DEBUG POPULATE x", "DEBUG POPULATE -1", "DEBUG POPULATE 1 a -1", "DEBUG ERROR E",

@@ -90,7 +90,7 @@ package final class RESPClient {
 
     // MARK: - Bytes
 
-    /// Sends bytes as they are. Replies that arrive meanwhile are kept.
+    /// Sends bytes as they are; replies that arrive meanwhile are kept.
     package func write(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {

@@ -29,7 +29,9 @@ package struct SyntaxGenerator {
     package init() {}
 
     /// A request that `syntax` allows.
-    package func request(_ syntax: Syntax, using random: inout some RandomNumberGenerator) -> [String] {
+    package func request(_ syntax: Syntax, using random: inout some RandomNumberGenerator)
+        -> [String]
+    {
         syntax.name.map { recased($0, &random) } + sequence(syntax.arguments, &random)
     }
 

@@ -75,11 +75,11 @@ enum Clients {
     ) throws(CommandError) {
         let isName = args[2].equalsIgnoringCase("lib-name")
         guard isName || args[2].equalsIgnoringCase("lib-ver") else {
-            throw call.failed("ERR Unrecognized option '\(args[2].text)'")
+            throw call.failed("ERR Unrecognized option '", args[2], "'")
         }
         guard isPrintable(args[3]) else {
             throw call.failed(
-                "ERR \(args[2].text) cannot contain spaces, newlines or special characters.")
+                "ERR ", args[2], " cannot contain spaces, newlines or special characters.")
         }
         if isName {
             call.clients[call.session.slot].libraryName = args[3].array
@@ -160,7 +160,7 @@ enum Clients {
         case "MASTER": return .master
         case "REPLICA", "SLAVE": return .replica
         case "PUBSUB": return .pubsub
-        default: throw call.failed("ERR Unknown client type '\(word.text)'")
+        default: throw call.failed("ERR Unknown client type '", word, "'")
         }
     }
 
@@ -249,7 +249,7 @@ enum Clients {
             case "LADDR": filter.localAddress = args[i + 1].array
             case "USER":
                 guard args[i + 1].equals("default") else {
-                    throw call.failed("ERR No such user '\(args[i + 1].text)'")
+                    throw call.failed("ERR No such user '", args[i + 1], "'")
                 }
             case "SKIPME":
                 switch args.word(i + 1) {

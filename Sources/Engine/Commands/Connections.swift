@@ -127,21 +127,25 @@ enum Connections {
     ) throws(CommandError) {
         var version = call.session.version
         if args.count > 1 { version = try protocolVersion(args[1], &call) }
-        var name: Int?
+        var name: Int?, user: Int?
         var i = 2
         while i < args.count {
             switch args.word(i) {
             case "AUTH" where i + 2 < args.count:
-                try authenticate(
-                    args[i + 2], isDefaultUser: args[i + 1].equals("default"), &call)
+                user = i + 1
                 i += 3
             case "SETNAME" where i + 1 < args.count:
                 name = i + 1
                 try Clients.checkName(args[i + 1], &call)
                 i += 2
             default:
-                throw call.failed("ERR Syntax error in HELLO option '\(args[i].text)'")
+                throw call.failed("ERR Syntax error in HELLO option '", args[i], "'")
             }
+        }
+        // Only once all options are known to be right.
+        if let user {
+            let isDefaultUser = args[user].equals("default")
+            try authenticate(args[user + 1], isDefaultUser: isDefaultUser, &call)
         }
         guard !call.session.raised.contains(.authentication) else {
             throw call.failed(

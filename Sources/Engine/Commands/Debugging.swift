@@ -31,14 +31,14 @@ enum Debugging {
         case ("PROTOCOL", 3): try protocolSample(args, &call, &reply)
         case ("STRINGMATCH-LEN", 4): try stringMatch(args, &call, &reply)
         case ("JMAP", 2): reply.verbatim(call.memoryMap())
-        case ("ERROR", 3): throw call.failed(args[2].text)
+        case ("ERROR", 3): throw call.failed("", args[2])
         case ("LOG", 3):
             call.log.warning("DEBUG LOG: \(args[2].text)")
             reply.ok()
         default:
             throw call.failed(
-                "ERR unknown subcommand or wrong number of arguments for '\(args[1].text)'. "
-                    + "Try DEBUG HELP.")
+                "ERR unknown subcommand or wrong number of arguments for '", args[1],
+                "'. Try DEBUG HELP.")
         }
     }
 
@@ -81,9 +81,10 @@ enum Debugging {
     private static func populate(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        let count = try args.integer(2)
-        let size = args.count == 5 ? try args.integer(4) : 0
-        guard count >= 0, size >= 0 else { throw .notPositive }
+        guard let count = Numbers.integer(args[2]), count >= 0 else { throw .notPositive }
+        guard let size = args.count == 5 ? Numbers.integer(args[4]) : 0, size >= 0 else {
+            throw .notPositive
+        }
         guard size <= Int64(call.configuration.protoMaxBulkLength) else { throw .stringTooLong }
         let prefix = args.count > 3 ? args[3].array : Array("key".utf8)
         for i in 0..<count {

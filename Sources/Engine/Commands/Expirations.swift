@@ -95,7 +95,7 @@ enum Expirations {
             case "GT": found.insert(.ifGreater)
             case "LT": found.insert(.ifLess)
             default:
-                throw call.failed("ERR Unsupported option \(args[options.index - 1].text)")
+                throw call.failed("ERR Unsupported option ", args[options.index - 1])
             }
         }
         if found.contains(.ifNone), found != .ifNone {

@@ -185,7 +185,7 @@ enum Keys {
     static func databaseIndex(
         _ value: Int64, _ call: inout Call
     ) throws(CommandError) -> Int {
-        guard Int32(exactly: value) != nil else { throw .notAnInteger }
+        guard Int32(exactly: value) != nil else { throw .outOfShortRange }
         guard value >= 0, value < call.keyspace.count else { throw .databaseIndexOutOfRange }
         call.keyspace.use(Int(value))
         return Int(value)
@@ -235,7 +235,7 @@ enum Keys {
     @Sendable static func scan(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard var cursor = Numbers.unsigned(args[1]) else {
+        guard var cursor = Numbers.cursor(args[1]) else {
             throw call.failed("ERR invalid cursor")
         }
         var wanted = ScanOptions()

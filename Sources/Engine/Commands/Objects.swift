@@ -7,16 +7,22 @@ enum Objects {
             OBJECT_ENCODING, OBJECT_REFCOUNT, OBJECT_IDLETIME, OBJECT_FREQ, OBJECT_HELP,
         ])
 
-    /// Strings of up to so many bytes are `embstr` to Redis.
-    private static let embeddedBytesMax = 44
+    /// Redis calls a string `embstr` that shares a block of 64 bytes with its key and deadline:
+    /// so many bytes are left for the three.
+    private static let embeddedBytesMax = 41
 
     /// The encoding by the name that Redis gives it.
     static func encodingName(_ record: Record) -> StaticString {
         switch record.kind {
         case .integer: "int"
-        case .string:
-            record.isModified || record.valueCount > embeddedBytesMax ? "raw" : "embstr"
+        case .string: isEmbedded(record) ? "embstr" : "raw"
         }
+    }
+
+    private static func isEmbedded(_ record: Record) -> Bool {
+        if record.isModified || record.valueCount > embeddedBytesMax { return false }
+        let bytes = record.keyCount + record.valueCount + (record.hasDeadline ? 8 : 0)
+        return bytes <= embeddedBytesMax
     }
 
     static let OBJECT_ENCODING = Command(

@@ -61,7 +61,7 @@ struct Call: ~Copyable {
     var attention = Attention()
     var requests = ServerRequests()
     /// The text of `CommandError.text`.
-    var failure = ""
+    var failure: [UInt8] = []
     var isActiveExpiryOn = true
     /// Position in the table of the command that runs.
     var command = -1
@@ -89,7 +89,14 @@ struct Call: ~Copyable {
 
     /// The error with a text of its own: `throw call.failed("ERR …")`.
     mutating func failed(_ text: String) -> CommandError {
-        failure = text
+        failure = Array(text.utf8)
+        return .text
+    }
+
+    /// The same with a word of the request in the middle, as far as its first byte 0: clients
+    /// that compare texts know them from C.
+    mutating func failed(_ text: String, _ word: Bytes, _ rest: String = "") -> CommandError {
+        failure = Array(text.utf8) + word.firstBytes(.max, before: 0) + Array(rest.utf8)
         return .text
     }
 

@@ -9,6 +9,8 @@ enum CommandError: Error, Equatable {
     case notAnInteger
     case notAFloat
     case outOfRange
+    /// An integer that must fit into 32 bits.
+    case outOfShortRange
     case notPositive
     case noSuchKey
     case overflow
@@ -37,6 +39,8 @@ enum CommandError: Error, Equatable {
         case .notAnInteger: "ERR value is not an integer or out of range"
         case .notAFloat: "ERR value is not a valid float"
         case .outOfRange: "ERR value is out of range"
+        case .outOfShortRange:
+            "ERR value is out of range, value must between -2147483648 and 2147483647"
         case .notPositive: "ERR value is out of range, must be positive"
         case .noSuchKey: "ERR no such key"
         case .overflow: "ERR increment or decrement would overflow"

@@ -50,6 +50,8 @@ struct Executor: ~Copyable {
     /// Conditions that hold for every client.
     private var raised = Gates()
     private var limits = RequestLimits()
+    /// When the log last told of a browser, in Unix milliseconds.
+    private var lastBrowserWarning: Int64 = 0
     /// When deadlines next want attention, in Unix milliseconds, as of the last `expireDue`.
     var wakeTime = Int64.max
     /// The processor's counter when the turn took its time stamp.
@@ -281,19 +283,22 @@ struct Executor: ~Copyable {
     @inline(never) private mutating func refuseUnknown(
         _ args: borrowing Arguments, _ code: Int, _ reply: inout Reply
     ) {
+        if args[0].equalsIgnoringCase("post") || args[0].equalsIgnoringCase("host:") {
+            return refuseBrowser()
+        }
         if code == Int(Request.unknownSubcommand) {
             let container = args[0].text.uppercased()
             var text = Array("ERR unknown subcommand '".utf8)
-            text += args[1].firstBytes(128)
+            text += args[1].firstBytes(128, before: 0)
             text += Array("'. Try \(container) HELP.".utf8)
             writeError(text, &reply)
         } else {
             var text = Array("ERR unknown command '".utf8)
-            text += args[0].firstBytes(128)
+            text += args[0].firstBytes(128, before: 0)
             text += Array("', with args beginning with: ".utf8)
             var shown = 0
             for i in 1..<max(args.count, 1) where shown < 128 {
-                let word = args[i].firstBytes(128 - shown)
+                let word = args[i].firstBytes(128 - shown, before: 0)
                 text += [UInt8(ascii: "'")] + word + [UInt8(ascii: "'"), UInt8(ascii: " ")]
                 shown += word.count + 3
             }
@@ -301,7 +306,22 @@ struct Executor: ~Copyable {
         }
     }
 
+    /// A web page has made a browser send its words here: nothing that follows may run.
+    private mutating func refuseBrowser() {
+        call.attention.insert(.close)
+        // Whoever writes pages must not be able to fill the log.
+        guard call.now - lastBrowserWarning >= 60_000 else { return }
+        lastBrowserWarning = call.now
+        let address = call.clients[call.session.slot].address
+        call.log.warning(
+            """
+            A client at \(address) speaks HTTP (POST or Host:), as a browser does when a web page \
+            tries to reach this server. The connection was closed.
+            """)
+    }
+
     @inline(never) private mutating func refuse(_ error: ProtocolError, _ reply: inout Reply) {
+        guard call.session.replies == .on else { return }
         writeError(Array("ERR Protocol error: ".utf8) + error.message, &reply)
     }
 
@@ -315,7 +335,7 @@ struct Executor: ~Copyable {
     }
 
     private mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
-        if error == .text { return writeError(Array(call.failure.utf8), &reply) }
+        if error == .text { return writeError(call.failure, &reply) }
         var text = String(describing: error.message)
         if error.namesCommand { text += " '\(call.commands.fullName(id))' command" }
         writeError(Array(text.utf8), &reply)

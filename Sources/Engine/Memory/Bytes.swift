@@ -51,6 +51,13 @@ extension Span where Element == UInt8 {
     /// An owned copy of at most `n` bytes.
     func firstBytes(_ n: Int) -> [UInt8] { extracting(0..<Swift.min(count, n)).array }
 
+    /// The same, ending in front of the first `stop`.
+    func firstBytes(_ n: Int, before stop: UInt8) -> [UInt8] {
+        var end = 0
+        while end < Swift.min(count, n), self[end] != stop { end += 1 }
+        return extracting(0..<end).array
+    }
+
     /// An owned copy as text; invalid UTF-8 is repaired.
     ///
     /// For logs and cold paths only.

@@ -67,8 +67,10 @@ enum Glob {
                 if pattern[p + 1] == c { found = true }
                 p += 2
             } else if p + 2 < pattern.count, pattern[p + 1] == UInt8(ascii: "-") {
-                let a = fold(pattern[p], ignoringCase), b = fold(pattern[p + 2], ignoringCase)
-                let x = fold(c, ignoringCase)
+                // Bytes above 127 come before the others: Redis compares signed characters.
+                let a = Int8(bitPattern: fold(pattern[p], ignoringCase))
+                let b = Int8(bitPattern: fold(pattern[p + 2], ignoringCase))
+                let x = Int8(bitPattern: fold(c, ignoringCase))
                 if x >= min(a, b), x <= max(a, b) { found = true }
                 p += 3
             } else {

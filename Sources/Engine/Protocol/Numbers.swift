@@ -28,19 +28,30 @@ enum Numbers {
         return Int64(exactly: value)
     }
 
-    /// An unsigned 64-bit integer of decimal digits only; leading zeros are allowed.
-    static func unsigned(_ s: Bytes) -> UInt64? {
-        guard s.count > 0, s.count <= 40 else { return nil }
+    /// A cursor as `strtoull` reads it, which is how Redis does: white space, a sign and leading
+    /// zeros may stand in front, a negative number counts from 2^64 down, and a byte 0 ends it.
+    static func cursor(_ s: Bytes) -> UInt64? {
+        var i = 0
+        while i < s.count, s[i] == 32 || (s[i] >= 9 && s[i] <= 13) { i += 1 }
+        let isNegative = i < s.count && s[i] == UInt8(ascii: "-")
+        if isNegative || (i < s.count && s[i] == UInt8(ascii: "+")) { i += 1 }
+        let start = i
         var value: UInt64 = 0
-        for i in 0..<s.count {
+        while i < s.count, s[i] != 0 {
             let digit = s[i] &- 48
             if digit > 9 { return nil }
             let (tens, over) = value.multipliedReportingOverflow(by: 10)
             let (sum, carry) = tens.addingReportingOverflow(UInt64(digit))
             if over || carry { return nil }
             value = sum
+            i += 1
         }
-        return value
+        if i == start { return nil }
+        // "-1" alone is refused: it reads as an integer first, and that one is negative.
+        if isNegative, start == 1, s[1] != UInt8(ascii: "0"), value <= UInt64(Int64.max) + 1 {
+            return nil
+        }
+        return isNegative ? 0 &- value : value
     }
 
     /// The sum of two decimal numbers, as INCRBYFLOAT prints it: at most 17 decimals.

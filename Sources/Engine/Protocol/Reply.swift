@@ -37,13 +37,15 @@ struct Reply: ~Copyable {
         out.append("\r\n")
     }
 
-    /// `-text`; line breaks in `text` become spaces so that it cannot forge a second reply.
+    /// `-text`; line breaks in `text` become spaces so that it cannot forge a second reply, and
+    /// those at its end go away.
     mutating func error(_ text: String) { error(Array(text.utf8)) }
 
     /// The same for bytes that need not be text.
     mutating func error(_ text: [UInt8]) {
         out.append(UInt8(ascii: "-"))
-        for byte in text {
+        let end = text.lastIndex { $0 != 13 && $0 != 10 } ?? -1
+        for byte in text.prefix(end + 1) {
             out.append(byte == 13 || byte == 10 ? UInt8(ascii: " ") : byte)
         }
         out.append("\r\n")

@@ -75,7 +75,9 @@ import Testing
         "COMMAND INFO object|encoding", "COMMAND INFO config|get|x", "COMMAND DOCS |",
     ]
 
-    @Test(.enabled(if: PeerServer.exactBinary != nil, "no peer is installed"), arguments: RESPVersion.allCases)
+    @Test(
+        .enabled(if: PeerServer.exactBinary != nil, "no peer is installed"),
+        arguments: RESPVersion.allCases)
     func `replies equal those of a real server`(version: RESPVersion) throws {
         let peer = try PeerServer(version: Int(version.rawValue))
         let server = LocalServer(version: version)

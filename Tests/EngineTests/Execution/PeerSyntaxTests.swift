@@ -4,7 +4,9 @@ import Testing
 
 @testable import Engine
 
-@Suite("Syntax lines of a real server", .enabled(if: PeerServer.exactBinary != nil, "no peer is installed"))
+@Suite(
+    "Syntax lines of a real server",
+    .enabled(if: PeerServer.exactBinary != nil, "no peer is installed"))
 struct PeerSyntaxTests {
     /// Arities that no line tells.
     static let irregularArities: Set<String> = [
@@ -13,7 +15,9 @@ struct PeerSyntaxTests {
 
     /// Vector sets come as a module, which documents nothing.
     private func commands() throws -> [PeerCommand] {
-        try PeerCommand.all(of: try PeerServer(version: 3)).values.filter { !$0.name.hasPrefix("V") }
+        try PeerCommand.all(of: try PeerServer(version: 3)).values.filter {
+            !$0.name.hasPrefix("V")
+        }
     }
 
     @Test func `the arguments read back are those documented`() throws {
