@@ -8,7 +8,7 @@
 
 struct LongestCommonSubsequence: ~Copyable {
     /// Matching stretches, both ends inclusive.
-    struct Match: BitwiseCopyable {
+    struct Match: Equatable {
         let a: ClosedRange<Int>
         let b: ClosedRange<Int>
 
