@@ -51,9 +51,35 @@ let package = Package(
             dependencies: ["Platform", "CPlatform"],
             swiftSettings: settings
         ),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Engine", "Martlet", "Platform", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "Platform", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Engine", "Platform", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "DifferentialTests",
+            dependencies: ["Engine", "Platform", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["Engine", "Martlet", "Platform", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: ["MartletCommand", "Platform", "TestSupport"],
             swiftSettings: settings
         ),
     ],

@@ -18,20 +18,20 @@
 //  stops the server at start.
 
 /// What may stand at one place of a command: a word, a choice or a group of places.
-struct Argument: Equatable, Sendable {
-    var name: String
-    var type: ArgumentType
+package struct Argument: Equatable, Sendable {
+    package var name: String
+    package var type: ArgumentType
     /// How the line shows it.
     var display: String
     /// The word in capitals in front of it; for a pure token, the word that it is.
-    var token: String?
-    var isOptional = false
+    package var token: String?
+    package var isOptional = false
     /// May be repeated.
-    var isMultiple = false
+    package var isMultiple = false
     /// The token is repeated too.
-    var isTokenMultiple = false
+    package var isTokenMultiple = false
     /// The alternatives of a oneof, or the parts of a block.
-    var parts: [Argument] = []
+    package var parts: [Argument] = []
     /// Position of the key specification that says where this key is.
     var keySpec: Int?
     var since: String?
@@ -39,12 +39,12 @@ struct Argument: Equatable, Sendable {
 }
 
 /// A syntax line, read.
-struct Syntax: Sendable {
+package struct Syntax: Sendable {
     /// The line as people should see it.
     let text: String
     /// In capitals: one word, or two for a subcommand.
-    let name: [String]
-    var arguments: [Argument]
+    package let name: [String]
+    package var arguments: [Argument]
 
     /// Reads the line of `command` with everything that the literal adds to it.
     init(_ command: Command) {
@@ -67,7 +67,7 @@ struct Syntax: Sendable {
     }
 
     /// `get`, or `client|getname` for a subcommand.
-    var fullName: String { name.joined(separator: "|").lowercased() }
+    package var fullName: String { name.joined(separator: "|").lowercased() }
 
     /// Words of the shortest request that the line allows, the name included.
     var wordsMin: Int { name.count + arguments.reduce(0) { $0 + $1.wordsMin } }

@@ -4,7 +4,7 @@
 //  line says so: `start:string`.
 
 /// The type of an argument, as COMMAND DOCS names it.
-enum ArgumentType: String, Sendable {
+package enum ArgumentType: String, Sendable {
     case string, integer, double, key, pattern, oneof, block
     case unixTime = "unix-time"
     case pureToken = "pure-token"

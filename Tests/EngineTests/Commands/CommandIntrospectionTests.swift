@@ -1,4 +1,5 @@
 //  CommandIntrospectionTests.swift — COMMAND, here and on a real server.
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -74,9 +75,9 @@ import Testing
         "COMMAND INFO object|encoding", "COMMAND INFO config|get|x", "COMMAND DOCS |",
     ]
 
-    @Test(.enabled(if: Peer.binary != nil, "no peer is installed"), arguments: RESPVersion.allCases)
+    @Test(.enabled(if: PeerServer.exactBinary != nil, "no peer is installed"), arguments: RESPVersion.allCases)
     func `replies equal those of a real server`(version: RESPVersion) throws {
-        let peer = try Peer(version: Int(version.rawValue))
+        let peer = try PeerServer(version: Int(version.rawValue))
         let server = LocalServer(version: version)
         for request in Self.requests {
             let words = request.split(separator: " ").map(String.init)

@@ -1,15 +1,16 @@
 //  DeclarationTests.swift — what each command declares, against a real server.
+import TestSupport
 import Testing
 
 @testable import Engine
 
-@Suite("Declarations", .enabled(if: Peer.binary != nil, "no peer is installed"))
+@Suite("Declarations", .enabled(if: PeerServer.exactBinary != nil, "no peer is installed"))
 struct DeclarationTests {
     /// Arguments that the peer does not have.
     static let additions: [String: Set<String>] = ["set": ["comparison-value"]]
 
     @Test func `every declared command is described as on a real server`() throws {
-        let peers = try PeerCommand.all(of: try Peer(version: 3))
+        let peers = try PeerCommand.all(of: try PeerServer(version: 3))
         let server = LocalServer(version: .resp3)
         var infos: [String: RESPValue] = [:], docs: [String: RESPValue] = [:]
         PeerCommand.collect(server("COMMAND")?.items ?? [], &infos)

@@ -1,9 +1,10 @@
 //  PeerSyntaxTests.swift — every command of a real server, as a syntax line, read back.
+import TestSupport
 import Testing
 
 @testable import Engine
 
-@Suite("Syntax lines of a real server", .enabled(if: Peer.binary != nil, "no peer is installed"))
+@Suite("Syntax lines of a real server", .enabled(if: PeerServer.exactBinary != nil, "no peer is installed"))
 struct PeerSyntaxTests {
     /// Arities that no line tells.
     static let irregularArities: Set<String> = [
@@ -12,7 +13,7 @@ struct PeerSyntaxTests {
 
     /// Vector sets come as a module, which documents nothing.
     private func commands() throws -> [PeerCommand] {
-        try PeerCommand.all(of: try Peer(version: 3)).values.filter { !$0.name.hasPrefix("V") }
+        try PeerCommand.all(of: try PeerServer(version: 3)).values.filter { !$0.name.hasPrefix("V") }
     }
 
     @Test func `the arguments read back are those documented`() throws {
@@ -70,7 +71,7 @@ struct PeerSyntaxTests {
     ]
 
     @Test func `keys of a request and what happens to them are found`() throws {
-        let peer = try Peer(version: 3)
+        let peer = try PeerServer(version: 3)
         let all = try PeerCommand.all(of: peer)
         for request in Self.requests {
             // Two spaces stand for an empty word.

@@ -1,4 +1,5 @@
 //  SyntaxTests.swift — syntax lines and what follows from them, without a server to compare with.
+import TestSupport
 import Testing
 
 @testable import Engine

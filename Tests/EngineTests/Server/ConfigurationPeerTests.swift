@@ -1,14 +1,15 @@
 //  ConfigurationPeerTests.swift — the same questions to us and to a real redis-server.
 //
 //  Without such a server the tests are skipped.
+import TestSupport
 import Testing
 
 @testable import Engine
 
-@Suite("Configuration beside a real server", .enabled(if: Peer.binary != nil))
+@Suite("Configuration beside a real server", .enabled(if: PeerServer.exactBinary != nil))
 struct ConfigurationPeerTests {
     @Test func `CONFIG GET knows every parameter and prints it alike`() throws {
-        let peer = try Peer()
+        let peer = try PeerServer()
         var configuration = Configuration()
         try configuration.apply(arguments: ["--bind", "127.0.0.1", "--save", ""])
         var theirs: [String: String] = [:]
@@ -22,7 +23,7 @@ struct ConfigurationPeerTests {
         #expect(Set(theirs.keys).subtracting(ours.keys).isEmpty)
         #expect(Set(ours.keys).subtracting(theirs.keys).isEmpty)
         // What the peer was started with.
-        let other: Set = ["port", "logfile"]
+        let other: Set = ["port", "logfile", "dir", "enable-debug-command"]
         for (name, value) in theirs.sorted(by: { $0.key < $1.key }) where !other.contains(name) {
             #expect(ours[name] == value, "\(name)")
         }
@@ -38,7 +39,7 @@ struct ConfigurationPeerTests {
     }
 
     @Test func `CONFIG SET takes and refuses the same values`() throws {
-        let peer = try Peer()
+        let peer = try PeerServer()
         let questions: [String: [String]] = [
             "maxmemory-policy": ["allkeys-LFU", "lru", ""],
             "timeout": ["3", "-1", "03", "+3", "", "2147483648", "9223372036854775808"],

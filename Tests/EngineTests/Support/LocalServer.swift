@@ -1,5 +1,6 @@
 //  LocalServer.swift — an executor without a socket, driven by requests in the test.
 import Logging
+import TestSupport
 
 @testable import Engine
 

@@ -1,4 +1,6 @@
 //  PeerCommands.swift — what a real server says about its commands.
+import TestSupport
+
 @testable import Engine
 
 /// One command of a real server.
@@ -26,7 +28,7 @@ struct PeerCommand {
     private func texts(_ i: Int) -> [String] { info.item(i)?.items.compactMap(\.text) ?? [] }
 
     /// All commands and subcommands of `peer`, by name.
-    static func all(of peer: Peer) throws -> [String: PeerCommand] {
+    static func all(of peer: PeerServer) throws -> [String: PeerCommand] {
         var infos: [String: RESPValue] = [:], docs: [String: RESPValue] = [:]
         collect(try peer.send(["COMMAND"]).items, &infos)
         collect(try peer.send(["COMMAND", "DOCS"]).pairs, &docs)

@@ -1,6 +1,8 @@
 //  SyntaxRenderer.swift — writes the syntax line of a command that a real server documents.
 //
 //  The way back from COMMAND DOCS to a line. What it writes, the parser must read as the same.
+import TestSupport
+
 @testable import Engine
 
 struct SyntaxRenderer {

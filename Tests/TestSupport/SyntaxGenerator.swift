@@ -2,18 +2,18 @@
 //
 //  A line is a grammar: choosing at each bracket, bar and repetition gives a request that the
 //  command must understand. Counts such as `numkeys` agree with what they count.
-@testable import Engine
+package import Engine
 
-struct SyntaxGenerator {
-    var keys = ["a", "b", "c", "{t}d", "key with space", ""]
-    var values = [
+package struct SyntaxGenerator {
+    package var keys = ["a", "b", "c", "{t}d", "key with space", ""]
+    package var values = [
         "", "0", "1", "-1", "hello", "3.5", "\u{0}\u{1}", "a much longer value than that",
     ]
-    var integers = ["0", "1", "2", "-1", "10", "100"]
-    var doubles = ["0", "1.5", "-2", "1e3"]
-    var patterns = ["*", "a*", "[ab]", "?", "nothing*here"]
+    package var integers = ["0", "1", "2", "-1", "10", "100"]
+    package var doubles = ["0", "1.5", "-2", "1e3"]
+    package var patterns = ["*", "a*", "[ab]", "?", "nothing*here"]
     /// Texts for arguments whose names say more than their types.
-    var named: [String: [String]] = [
+    package var named: [String: [String]] = [
         "cursor": ["0"], "db": ["0", "1"], "index": ["0", "1"], "index1": ["0", "1"],
         "index2": ["0", "1"], "destination-db": ["0", "1"], "type": ["string", "list", "hash"],
         "protover": ["2", "3"], "count": ["1", "10"], "seconds": ["10", "100"],
@@ -24,15 +24,17 @@ struct SyntaxGenerator {
         "connection-name": ["me"], "libname": ["lib"], "libver": ["1.0"], "client-id": ["1"],
         "parameter": ["maxmemory", "save", "nope*"], "min-match-len": ["0", "2"],
     ]
-    var repetitionsMax = 3
+    package var repetitionsMax = 3
+
+    package init() {}
 
     /// A request that `syntax` allows.
-    func request(_ syntax: Syntax, using random: inout some RandomNumberGenerator) -> [String] {
+    package func request(_ syntax: Syntax, using random: inout some RandomNumberGenerator) -> [String] {
         syntax.name.map { recased($0, &random) } + sequence(syntax.arguments, &random)
     }
 
     /// A request of which one word is missing or doubled.
-    func spoiledRequest(
+    package func spoiledRequest(
         _ syntax: Syntax, using random: inout some RandomNumberGenerator
     ) -> [String] {
         var words = request(syntax, using: &random)
@@ -130,13 +132,13 @@ struct SyntaxGenerator {
 }
 
 /// Random numbers that a seed repeats.
-struct SeededRandom: RandomNumberGenerator {
+package struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
     /// SplitMix64.
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
