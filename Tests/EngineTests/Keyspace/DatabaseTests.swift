@@ -1,4 +1,5 @@
 //  DatabaseTests.swift — a database does what a dictionary does.
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -74,7 +75,7 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 4, 5, 6])
     func `random commands match a dictionary`(seed: UInt64) {
-        var random = SeededGenerator(seed)
+        var random = SeededRandom(seed: seed)
         var pair = Pair()
         let names = (0..<400).map { _ in random.bytes(0...40) } + [random.bytes(1000...1100)]
         for step in 0..<6000 {
@@ -95,7 +96,7 @@ import Testing
         #expect(pair.database.count == 0)
     }
 
-    private func value(_ random: inout SeededGenerator) -> [UInt8] {
+    private func value(_ random: inout SeededRandom) -> [UInt8] {
         switch Int.random(in: 0..<6, using: &random) {
         case 0: Array(String(Int64.random(in: .min ... .max, using: &random)).utf8)
         case 1: Array(String(Int.random(in: -5...5, using: &random)).utf8)
@@ -126,14 +127,14 @@ import Testing
         let full = pair.database.usedBytes
         for i in 0..<50_000 { pair.remove(Array("key:\(i)".utf8)) }
         while pair.database.advanceResize(1000) {}
-        #expect(full > 2_000_000)
+        #expect(full > 1_500_000)
         #expect(pair.database.heap.usedBytes == 0)
         #expect(pair.database.bucketCount <= 64)
     }
 
     @Test(arguments: [1, 2])
     func `a scan sees everything that stays, while the table grows and shrinks`(seed: UInt64) {
-        var random = SeededGenerator(seed)
+        var random = SeededRandom(seed: seed)
         var pair = Pair()
         let stays = Set((0..<500).map { Array("stays:\($0)".utf8) })
         for name in stays { pair.set(name, [1], .none) }
@@ -143,7 +144,7 @@ import Testing
         let grows = seed == 1
         repeat {
             cursor = pair.database.scan(cursor) { seen.insert($0.key.array) }
-            for _ in 0..<40 {
+            for _ in 0..<(grows ? 4 : 40) {
                 if grows {
                     pair.set(Array("new:\(random.next())".utf8), [3], .none)
                 } else {
@@ -153,13 +154,14 @@ import Testing
             }
         } while cursor != 0 && step < 200_000
         #expect(cursor == 0)
-        #expect(stays.isSubset(of: seen))
+        let missed = stays.subtracting(seen).count
+        #expect(missed == 0)
     }
 
     @Test func `random draws reach every key`() {
         var pair = Pair()
         for i in 0..<50 { pair.set(Array("k\(i)".utf8), [1], .none) }
-        var random = SeededGenerator(3)
+        var random = SeededRandom(seed: 3)
         var counts: [[UInt8]: Int] = [:]
         for _ in 0..<10_000 {
             guard let record = pair.database.random(&random) else { break }

@@ -1,4 +1,5 @@
 //  SlabAllocatorTests.swift — blocks do not overlap, and memory comes back.
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -13,7 +14,7 @@ import Testing
 
     @Test(arguments: [1, 2, 3])
     func `random blocks keep their contents and are all given back`(seed: UInt64) {
-        var random = SeededGenerator(seed)
+        var random = SeededRandom(seed: seed)
         var heap = SlabAllocator()
         var blocks: [Block] = []
         for _ in 0..<20_000 {
@@ -33,7 +34,7 @@ import Testing
     }
 
     private func allocate(
-        _ heap: inout SlabAllocator, _ random: inout SeededGenerator
+        _ heap: inout SlabAllocator, _ random: inout SeededRandom
     ) -> Block {
         let isLarge = Int.random(in: 0..<20, using: &random) == 0
         let count = Int.random(in: isLarge ? 1025...5000 : 1...1024, using: &random)
