@@ -2,8 +2,8 @@
 
 extension Family {
     static let all = [
-        Strings.family, Keys.family, Expirations.family, Objects.family, Connections.family,
-        Clients.family, CommandIntrospection.family, Configs.family, Servers.family,
-        Debugging.family,
+        Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
+        Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
+        Configs.family, Servers.family, Debugging.family,
     ]
 }

@@ -365,6 +365,8 @@ import CPlatform
         unsafe old = new
         oldMask = newMask
         moved = -1
+        // What was deleted meanwhile may be worth another step.
+        if count < Int(oldMask) { shrinkIfSparse() }
     }
 
     // MARK: - Walking

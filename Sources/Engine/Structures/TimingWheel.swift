@@ -39,8 +39,12 @@
     private var occupiedCount = Buffer<Int>(repeating: 0, count: levels)
     /// The first slot of each level, counted from time 0, that has not been opened.
     private var next = Buffer<Int64>(repeating: 0, count: levels)
-    /// Chunks that were opened and are being handed out.
-    private var draining: UInt = 0
+    /// Chunks of a slot of level 0 that was opened and is being handed out.
+    private var due: UInt = 0
+    /// Chunks of a slot of an upper level that was opened ahead of time.
+    private var ahead: UInt = 0
+    /// When the first entry of `ahead` can be due: until then what is due goes first.
+    private var aheadStart: Int64 = 0
     /// When the earliest slot comes up; nil when unknown.
     private var wakeCache: Int64?
     /// Entries filed and not yet handed out.
@@ -125,7 +129,11 @@
     /// The caller either is done with it or files it again under its present deadline.
     mutating func next(_ now: Int64, _ heap: inout SlabAllocator) -> UInt64? {
         while true {
-            if draining != 0 { return unsafe pop(&heap) }
+            if due != 0 { return unsafe Self.pop(&due, &count, &heap) }
+            if ahead != 0 {
+                if next[0] <= now, openDue(min(now + 1, aheadStart)) { continue }
+                return unsafe Self.pop(&ahead, &count, &heap)
+            }
             if count == 0 {
                 if next[0] <= now { start(at: now + 1) }
                 return nil
@@ -134,13 +142,15 @@
         }
     }
 
-    @unsafe private mutating func pop(_ heap: inout SlabAllocator) -> UInt64? {
-        guard let chunk = unsafe UnsafeMutableRawPointer(bitPattern: draining) else { return nil }
+    @unsafe private static func pop(
+        _ list: inout UInt, _ count: inout Int, _ heap: inout SlabAllocator
+    ) -> UInt64? {
+        guard let chunk = unsafe UnsafeMutableRawPointer(bitPattern: list) else { return nil }
         let n = unsafe chunk.load(fromByteOffset: 8, as: UInt32.self) &- 1
         let payload = unsafe chunk.load(fromByteOffset: 16 &+ Int(n) &* 8, as: UInt64.self)
         if n == 0 {
-            draining = unsafe chunk.load(as: UInt.self)
-            unsafe heap.free(chunk, Self.chunkBytes)
+            list = unsafe chunk.load(as: UInt.self)
+            unsafe heap.free(chunk, chunkBytes)
         } else {
             unsafe chunk.storeBytes(of: n, toByteOffset: 8, as: UInt32.self)
         }
@@ -157,13 +167,8 @@
             where next[0] >> Self.shift(level) >= next[level] {
                 return open(level: level)
             }
-            let limit = min(now + 1, next[1] << Self.shift(1))
-            guard let time = firstOccupied(0, from: next[0], to: limit) else {
-                next[0] = limit
-                return true
-            }
-            next[0] = time
-            return open(level: 0)
+            _ = openDue(now + 1)
+            return true
         }
         for level in stride(from: Self.levels - 1, to: 0, by: -1)
         where next[level] <= (now >> Self.shift(level)) + 1 {
@@ -172,12 +177,29 @@
         return false
     }
 
+    /// Opens the first slot of level 0 before `end` that has entries; false when there is none.
+    private mutating func openDue(_ end: Int64) -> Bool {
+        let limit = min(end, next[1] << Self.shift(1))
+        guard limit > next[0] else { return false }
+        guard let time = firstOccupied(0, from: next[0], to: limit) else {
+            next[0] = limit
+            return false
+        }
+        next[0] = time
+        return open(level: 0)
+    }
+
     /// Takes the next slot of `level`; always true.
     private mutating func open(level: Int) -> Bool {
         let slot = level &* Self.slotsPerLevel &+ Int(next[level] & 511)
         next[level] += 1
         if slots[slot] != 0 {
-            draining = slots[slot]
+            if level == 0 {
+                due = slots[slot]
+            } else {
+                ahead = slots[slot]
+                aheadStart = (next[level] - 1) << Self.shift(level)
+            }
             slots[slot] = 0
             occupied[slot >> 6] &= ~(1 &<< UInt64(slot & 63))
             occupiedCount[level] -= 1
@@ -201,7 +223,7 @@
 
     /// When the next slot comes up; nil for an empty wheel.
     mutating func wakeTime() -> Int64? {
-        if draining != 0 { return 0 }
+        if due != 0 || ahead != 0 { return 0 }
         if count == 0 { return nil }
         if let wakeCache { return wakeCache }
         var wake = Int64.max
@@ -233,8 +255,10 @@
     /// Frees every entry.
     mutating func removeAll(_ heap: inout SlabAllocator) {
         for slot in 0..<slots.count { unsafe freeChunks(slots[slot], &heap) }
-        unsafe freeChunks(draining, &heap)
-        draining = 0
+        unsafe freeChunks(due, &heap)
+        unsafe freeChunks(ahead, &heap)
+        due = 0
+        ahead = 0
         slots = Buffer(repeating: 0, count: 0)
         occupied = Buffer(repeating: 0, count: 0)
         for level in 0..<Self.levels { occupiedCount[level] = 0 }

@@ -1,18 +1,9 @@
 //  ConfigurationFileTests.swift — the dialect of redis.conf, the command line, hostile files.
 import Platform
+import TestSupport
 import Testing
 
 @testable import Engine
-
-/// Numbers that look random and come again with the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state >> 32 | state << 32
-    }
-}
 
 /// A directory that vanishes with the value.
 final class TemporaryDirectory {
@@ -160,7 +151,7 @@ final class TemporaryDirectory {
 
     @Test func `binary garbage is an error and no trap`() throws {
         let directory = try TemporaryDirectory()
-        var generator = SeededGenerator(state: 7)
+        var generator = SeededRandom(seed: 7)
         for round in 0..<50 {
             let bytes = (0..<2000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
             let file = try directory.write("garbage", bytes)
@@ -170,7 +161,7 @@ final class TemporaryDirectory {
     }
 
     @Test func `random values of every directive are taken or refused`() throws {
-        var generator = SeededGenerator(state: 11)
+        var generator = SeededRandom(seed: 11)
         let pieces = [
             "0", "-1", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "1gb",
             "%", "100%", "yes", "no", "", " ", "  ", "\u{0}", "é", "{", "}", "normal", "a/b",
