@@ -36,6 +36,17 @@ int cp_add_decimals(const char *a, const char *b, char *out, size_t size) {
     return n;
 }
 
+int cp_read_double(const char *text, size_t count, double *into) {
+    if (count == 0 || isspace((unsigned char)text[0])) return 0;
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if ((size_t)(end - text) != count || isnan(value)) return 0;
+    if (errno == ERANGE && (isinf(value) || value == 0)) return 0;
+    *into = value;
+    return 1;
+}
+
 int cp_accept(int listener) {
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

@@ -14,6 +14,14 @@ public enum Decimals {
     /// Room for any number: the widest has 4,933 digits before the point.
     private static let charactersMax = 5120
 
+    /// The binary number nearest to a decimal one; nil when `text` is none, NaN or out of range.
+    public static func double(_ text: [UInt8]) -> Double? {
+        guard text.count < charactersMax, !text.contains(0) else { return nil }
+        let characters = text.map { CChar(bitPattern: $0) } + [0]
+        var value = 0.0
+        return unsafe cp_read_double(characters, text.count, &value) == 1 ? value : nil  // S1
+    }
+
     /// The sum of two decimal numbers with at most 17 decimals and no trailing zeros.
     ///
     /// - Throws: `Failure` when a number is malformed or the sum is infinite.

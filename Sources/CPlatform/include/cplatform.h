@@ -97,6 +97,10 @@ static inline size_t cp_usable_size(void *p) {
 /// first or second number is malformed, -3 when the sum is not finite.
 int cp_add_decimals(const char *a, const char *b, char *out, size_t size);
 
+/// Reads a decimal number that takes up all of `text`, without white space in front; infinities
+/// count, NaN and what is out of range do not. Returns 1 on success.
+int cp_read_double(const char *text, size_t count, double *into);
+
 // Functions with variable arguments, and macros, which Swift does not import.
 
 static inline int cp_fcntl(int fd, int command, int argument) {

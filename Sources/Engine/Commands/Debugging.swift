@@ -75,6 +75,8 @@ enum Debugging {
         case .string:
             let n = record.valueCount
             return n + (n < 64 ? 1 : n < 16_384 ? 2 : 5)
+        default:
+            return record.isObject ? record.objectByteCount : record.valueCount
         }
     }
 

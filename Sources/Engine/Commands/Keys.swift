@@ -117,8 +117,7 @@ enum Keys {
     private static func rename(
         _ args: borrowing Arguments, _ target: borrowing Key, _ call: inout Call
     ) {
-        call.copy(args.key, to: target, in: call.session.database)
-        call.discard(args.key)
+        call.rename(args.key, to: target)
         call.changed(args.key, .generic, "rename_from")
         call.changed(target, .generic, "rename_to")
     }

@@ -16,6 +16,11 @@ enum Objects {
         switch record.kind {
         case .integer: "int"
         case .string: isEmbedded(record) ? "embstr" : "raw"
+        case .packedList, .packedHash, .packedSet, .packedSortedSet: "listpack"
+        case .integerSet: "intset"
+        case .list: "quicklist"
+        case .hash, .set: "hashtable"
+        case .sortedSet: "skiplist"
         }
     }
 

@@ -71,6 +71,7 @@ extension Call {
         switch record.kind {
         case .string: StringView(record.bytes, number: 0, form: .bytes)
         case .integer: StringView(record.bytes, number: record.integer, form: .integer)
+        default: throw .wrongType
         }
     }
 
@@ -231,6 +232,14 @@ extension Call {
         keyspace.databases[database].insertCopy(of: record, key, deadline: deadline)
     }
 
+    /// Gives the value of `source`, a live key, the name `key`, which must not exist.
+    ///
+    /// The caller says what changed.
+    mutating func rename(_ source: borrowing Key, to key: borrowing Key) {
+        guard let place = find(source) else { return }
+        keyspace.databases[session.database].rename(place, hash: source.hash, to: key)
+    }
+
     /// Takes `key` away as part of another change, which the caller tells.
     mutating func discard(_ key: borrowing Key) {
         guard let place = find(key) else { return }
@@ -253,7 +262,7 @@ extension Call {
         let empty = Database(seed: keyspace.seed, now: now)
         let old = keyspace.replace(database, with: empty)
         // Dropping mappings takes long only where large values have to be freed one by one.
-        if isLazy, old.heap.largeCount > 0 { Discarding.discard(old) }
+        if isLazy && old.heap.largeCount > 0 || old.objectCount > 0 { Discarding.discard(old) }
         effects.dirty &+= count
         changedAll()
     }
@@ -261,7 +270,12 @@ extension Call {
     // MARK: - Telling
 
     /// Any key of any database may have changed.
-    mutating func changedAll() { effects.dirty &+= 1 }
+    mutating func changedAll() {
+        effects.dirty &+= 1
+        guard interest.contains(.waiters) else { return }
+        blocking.touchAll()
+        attention.insert(.changes)
+    }
 
     /// *The* statement that a key of the selected database changed.
     @inline(__always) mutating func changed(
@@ -286,8 +300,10 @@ extension Call {
     @inline(never) mutating func note(
         _ key: Bytes, _ kind: ChangeClass, _ event: StaticString, _ database: Int
     ) {
-        let name = String(describing: event)
         attention.insert(.changes)
+        if interest.contains(.waiters) { blocking.touch(database, key) }
+        guard interest.contains(.changes) else { return }
+        let name = String(describing: event)
         effects.changes.append(
             Change(database: database, key: key.array, kind: kind, event: name))
     }

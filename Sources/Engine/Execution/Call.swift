@@ -15,6 +15,8 @@ struct Attention: OptionSet, Sendable {
     static let silence = Attention(rawValue: 1 << 1)
     /// The connection ends once its replies are sent.
     static let close = Attention(rawValue: 1 << 2)
+    /// The client waits for a key; nothing of it runs until that is over.
+    static let blocked = Attention(rawValue: 1 << 3)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -37,6 +39,11 @@ struct Call: ~Copyable {
     var configuration: Configuration
     var effects = Effects()
     var interest = Interest()
+    var blocking: Blocking
+    /// Slots of clients with something in their outboxes, or whose wait has ended.
+    var posted: [Int] = []
+    /// A command that waited runs again.
+    var isResuming = false
     var statistics = Statistics()
     var commandStatistics: Buffer<CommandStatistics>
     /// Replies by error code, for INFO errorstats.
@@ -78,6 +85,7 @@ struct Call: ~Copyable {
             repeating: CommandStatistics(), count: commands.entries.count)
         let time = Clock.unixMilliseconds()
         keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)
+        blocking = Blocking(now: time)
         setTime(time)
     }
 

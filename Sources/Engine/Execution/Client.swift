@@ -37,6 +37,8 @@ struct Session: BitwiseCopyable {
     /// Sits on this machine.
     var isLocal = true
     var noTouch = false
+    /// A blocking command answers at once, as if its time were up.
+    var deniesBlocking = false
 }
 
 /// Everything else that is known about a client.
@@ -64,6 +66,12 @@ struct Client: ~Copyable {
     var outputBytes = 0
     var outputCapacity = 0
     var noEvict = false
+    /// What the client waits for.
+    var wait: Wait?
+    /// What other clients' commands and the server have for this one.
+    var outbox = ByteBuffer()
+    /// Stands in `Call.posted`.
+    var isPosted = false
 
     init() {}
 

@@ -27,6 +27,9 @@ enum CommandError: Error, Equatable {
     case noAuthentication
     case wrongPassword
     case outOfMemory
+    case timeoutNotAFloat
+    case timeoutNegative
+    case timeoutOutOfRange
     /// The text is in `Call.failure`.
     case text
 
@@ -55,6 +58,9 @@ enum CommandError: Error, Equatable {
         case .noAuthentication: "NOAUTH Authentication required."
         case .wrongPassword: "WRONGPASS invalid username-password pair or user is disabled."
         case .outOfMemory: "OOM command not allowed when used memory > 'maxmemory'."
+        case .timeoutNotAFloat: "ERR timeout is not a float or out of range"
+        case .timeoutNegative: "ERR timeout is negative"
+        case .timeoutOutOfRange: "ERR timeout is out of range"
         case .text: ""
         }
     }

@@ -6,7 +6,7 @@
 
 /// The class of a change, as keyspace notifications name it.
 enum ChangeClass: UInt8, Sendable {
-    case generic, string, expired, evicted, new
+    case generic, string, list, hash, set, sortedSet, expired, evicted, new
 }
 
 /// Who wants to hear of changes.
@@ -15,6 +15,8 @@ struct Interest: OptionSet, Sendable {
 
     /// Somebody reads `Effects.changes` at the end of each command.
     static let changes = Interest(rawValue: 1 << 0)
+    /// Some client waits for a key.
+    static let waiters = Interest(rawValue: 1 << 1)
 }
 
 /// One change of one key.

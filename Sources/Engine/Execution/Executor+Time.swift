@@ -29,13 +29,24 @@ extension Executor {
 
     /// When deadlines next want attention, in Unix milliseconds; `Int64.max` when there are none.
     private mutating func earliestDeadline() -> Int64 {
-        guard call.isActiveExpiryOn else { return .max }
         var wake = Int64.max
         for i in 0..<call.keyspace.usedCount {
+            if call.keyspace.databases[i].hasDoomed { return 0 }
+            guard call.isActiveExpiryOn else { continue }
             guard let time = call.keyspace.databases[i].wakeTime() else { continue }
             wake = min(wake, time)
         }
+        if let time = call.blocking.wakeTime() { wake = min(wake, time) }
         return wake
+    }
+
+    /// Frees objects whose keys are gone, for as long as a slice lasts.
+    private mutating func freeDoomed(until end: UInt64) {
+        for i in 0..<call.keyspace.usedCount where call.keyspace.databases[i].hasDoomed {
+            while call.keyspace.databases[i].freeDoomed() {
+                if cp_ticks() >= end { return }
+            }
+        }
     }
 
     /// Deletes keys whose time has come, for as long as a slice lasts.
@@ -45,16 +56,21 @@ extension Executor {
         wakeTime = earliestDeadline()
         guard wakeTime <= call.now else { return }
         defer { wakeTime = earliestDeadline() }
+        endDueWaits()
         let start = cp_ticks()
         let end = start &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
-        var isOut = false
+        freeDoomed(until: end)
+        var isOut = !call.isActiveExpiryOn
         for i in 0..<call.keyspace.usedCount where !isOut {
             isOut = expireDue(in: i, until: end)
         }
-        if isOut { call.statistics.expirySlices &+= 1 }
+        if isOut, call.isActiveExpiryOn { call.statistics.expirySlices &+= 1 }
         call.statistics.expiryMicroseconds &+= Int(
             Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
-        if !call.interest.isEmpty { call.deliverChanges() }
+        if !call.interest.isEmpty {
+            call.deliverChanges()
+            serveWaiters()
+        }
     }
 
     /// Deletes due keys of one database; true when time ran out.
@@ -63,7 +79,11 @@ extension Executor {
             var entries = Self.entriesPerCheck
             while let place = call.keyspace.databases[index].nextExpired(call.now, &entries) {
                 let hash = call.keyspace.seed.hash(place.record.key)
-                call.removeExpired(place, hash: hash, database: index)
+                if place.record.hasDeadline, place.record.deadline <= call.now {
+                    call.removeExpired(place, hash: hash, database: index)
+                } else {
+                    call.expireElements(place, hash: hash, database: index)
+                }
             }
             if entries > 0 { return false }
             if cp_ticks() >= end { return true }

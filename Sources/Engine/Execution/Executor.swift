@@ -33,6 +33,8 @@ struct Served {
         case done
         /// The rest waits for the next turn, so that others are served in between.
         case yielded
+        /// The rest waits until the client has got what its last command waits for.
+        case blocked
         /// The connection ends once its replies are sent.
         case close
     }
@@ -87,9 +89,11 @@ struct Executor: ~Copyable {
             var failure: ProtocolError?
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, stop, &reply, &ticks)
-            if done < n || call.attention.contains(.close) {
+            if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = Int(batch[done &- 1].end)
-                verdict = call.attention.contains(.close) ? .close : .yielded
+                verdict =
+                    call.attention.contains(.close)
+                    ? .close : call.attention.contains(.blocked) ? .blocked : .yielded
                 break
             }
             // What came before a protocol error is answered; what came after is not read.
@@ -241,9 +245,10 @@ struct Executor: ~Copyable {
         if call.attention.contains(.changes) {
             call.deliverChanges()
             call.attention.remove(.changes)
+            serveWaiters()
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
-        return call.attention.contains(.close) || reply.out.count > stop
+        return !call.attention.isDisjoint(with: [.close, .blocked]) || reply.out.count > stop
     }
 
     /// Takes back what a command replied whose client does not want to hear it.
@@ -334,7 +339,7 @@ struct Executor: ~Copyable {
         write(error, id, &reply)
     }
 
-    private mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
+    mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
         if error == .text { return writeError(call.failure, &reply) }
         var text = String(describing: error.message)
         if error.namesCommand { text += " '\(call.commands.fullName(id))' command" }

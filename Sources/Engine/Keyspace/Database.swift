@@ -50,7 +50,11 @@ struct Database: ~Copyable {
     private var rebuildCursor: UInt64 = 0
     /// Keys with a deadline.
     private(set) var volatileCount = 0
-    private let seed: HashSeed
+    /// Keys whose values are objects.
+    private(set) var objectCount = 0
+    /// Objects whose keys are gone, to be freed in slices.
+    private var doomed: [DoomedObject] = []
+    let seed: HashSeed
 
     init(seed: HashSeed, now: Int64) {
         self.seed = seed
@@ -59,9 +63,13 @@ struct Database: ~Copyable {
     }
 
     deinit {
-        // Only large records have memory of their own.
-        guard heap.largeCount > 0 else { return }
-        table.forEach { record in if record.isLarge { record.freeDetached() } }
+        for object in doomed { object.freeDetached() }
+        // Only large records and objects have memory of their own.
+        guard heap.largeCount > 0 || objectCount > 0 else { return }
+        table.forEach { record in
+            if record.isObject { DoomedObject(record).freeDetached() }
+            if record.isLarge { record.freeDetached() }
+        }
     }
 
     var count: Int { table.count }
@@ -129,7 +137,7 @@ struct Database: ~Copyable {
     ) -> Record {
         guard let place else { return insert(key, kind, n, expiry) }
         let old = place.record
-        guard old.fits(n) else { return exchange(key, place, kind, n, expiry) }
+        guard !old.isObject, old.fits(n) else { return exchange(key, place, kind, n, expiry) }
         switch expiry {
         case .none:
             if old.hasDeadline { return exchange(key, place, kind, n, expiry) }
@@ -156,6 +164,8 @@ struct Database: ~Copyable {
         noteChange(from: old.hasDeadline ? old.deadline : nil, to: deadline, key.hash)
         let record = Record.make(
             &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
+        if kind.isObject { objectCount += 1 }
+        if old.isObject { doom(old) }
         old.free(&heap)
         place.record = record
         return record
@@ -168,6 +178,7 @@ struct Database: ~Copyable {
         if case .at(let time) = expiry { deadline = time }
         let record = Record.make(
             &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
+        if kind.isObject { objectCount += 1 }
         table.insert(record, hash: key.hash, &heap)
         noteChange(from: nil, to: deadline, key.hash)
         return record
@@ -215,6 +226,10 @@ struct Database: ~Copyable {
     ) {
         let record = source.copied(
             &heap, key: key.bytes, valueCount: source.valueCount, deadline: deadline)
+        if source.isObject {
+            objectCount += 1
+            record.adoptCopy(of: source, &heap, seed: seed)
+        }
         table.insert(record, hash: key.hash, &heap)
         noteChange(from: nil, to: deadline, key.hash)
     }
@@ -222,7 +237,93 @@ struct Database: ~Copyable {
     @inline(__always) mutating func remove(_ place: HashTable.Place, hash: UInt64) {
         let record = table.remove(place, hash: hash, &heap)
         if record.hasDeadline { volatileCount &-= 1 }
+        if record.isObject { doom(record) }
         record.free(&heap)
+    }
+
+    /// Gives the value of the key at `place` the name `key`, which must not exist; the old name,
+    /// with the hash `hash`, is gone.
+    mutating func rename(_ place: HashTable.Place, hash: UInt64, to key: borrowing Key) {
+        let old = table.remove(place, hash: hash, &heap)
+        let deadline: Int64? = old.hasDeadline ? old.deadline : nil
+        let record = old.copied(
+            &heap, key: key.bytes, valueCount: old.valueCount, deadline: deadline)
+        if old.hasDeadline { volatileCount &-= 1 }
+        old.free(&heap)
+        table.insert(record, hash: key.hash, &heap)
+        noteChange(from: nil, to: deadline, key.hash)
+    }
+
+    // MARK: - Collections
+
+    /// Elements that are freed at once with their key; what has more goes in slices.
+    private static var freedAtOnce: Int { 64 }
+
+    /// The record is going, so its object has to.
+    @inline(never) private mutating func doom(_ record: Record) {
+        objectCount -= 1
+        let object = DoomedObject(record)
+        if record.objectElementCount <= Self.freedAtOnce, object.freeSome(.max, &heap) { return }
+        doomed.append(object)
+    }
+
+    var hasDoomed: Bool { !doomed.isEmpty }
+
+    /// Frees some hundred elements of objects whose keys are gone; false when none is left.
+    mutating func freeDoomed() -> Bool {
+        guard let object = doomed.last else { return false }
+        if object.freeSome(256, &heap) { doomed.removeLast() }
+        return !doomed.isEmpty
+    }
+
+    /// A record of `kind` with `n` bytes for the caller to write, in place of whatever `key` holds;
+    /// `place` is where that is.
+    mutating func make(
+        _ key: borrowing Key, at place: HashTable.Place?, _ kind: Kind, valueCount n: Int,
+        _ expiry: Expiry, clock: UInt32
+    ) -> Record {
+        let record: Record
+        if let place {
+            record = exchange(key, place, kind, n, expiry)
+        } else {
+            record = insert(key, kind, n, expiry)
+        }
+        record.touch(clock)
+        return record
+    }
+
+    /// Makes the value of the key at `place` an object; the deadline stays.
+    @discardableResult
+    mutating func convert<T: ~Copyable & CollectionObject>(
+        _ key: borrowing Key, at place: HashTable.Place, to kind: Kind, _ object: consuming T
+    ) -> Record {
+        let clock = place.record.accessClock
+        let record = exchange(key, place, kind, 8, .keep)
+        record.touch(clock)
+        record.adopt(object, &heap)
+        return record
+    }
+
+    /// Replaces `removed` bytes at `offset` of the value at `place` by `inserted` bytes for the
+    /// caller to write.
+    mutating func splice(
+        _ place: HashTable.Place, at offset: Int, removing removed: Int, inserting inserted: Int
+    ) -> Record {
+        let old = place.record
+        let count = old.valueCount - removed + inserted
+        if old.fits(count) {
+            old.splice(at: offset, removing: removed, inserting: inserted)
+            return old
+        }
+        let deadline: Int64? = old.hasDeadline ? old.deadline : nil
+        // Large values get room to grow, so that adding at the end is linear in the end.
+        let spare = inserted > removed ? count / 4 : 0
+        let record = old.respaced(
+            &heap, at: offset, removing: removed, inserting: inserted, spare: spare,
+            deadline: deadline)
+        old.free(&heap)
+        place.record = record
+        return record
     }
 
     // MARK: - Deadlines
@@ -263,10 +364,14 @@ struct Database: ~Copyable {
     @inline(never) private mutating func schedule(_ hash: UInt64, _ deadline: Int64) {
         wheel.file(hash, at: deadline, &heap)
         // Deadlines that come and go leave entries behind: at twice the keys, start over.
-        if wheel.count > 2 * volatileCount + 1024, retiredWheel == nil {
+        if wheel.count > 2 * (volatileCount + objectCount) + 1024, retiredWheel == nil {
             rebuildWheel(at: wheel.position)
         }
     }
+
+    /// An element of the collection whose key has this hash got a deadline that is earlier than any
+    /// that the database knows of for that key.
+    mutating func scheduleElement(of hash: UInt64, at deadline: Int64) { schedule(hash, deadline) }
 
     /// After the clock was set back: entries would come up as late as it was set back.
     mutating func clockWentBack(to now: Int64) {
@@ -286,7 +391,8 @@ struct Database: ~Copyable {
         guard retiredWheel != nil else { return false }
         var filed: [(UInt64, Int64)] = []
         rebuildCursor = table.scan(rebuildCursor) { record in
-            if record.hasDeadline { filed.append((seed.hash(record.key), record.deadline)) }
+            guard record.isVolatile else { return }
+            filed.append((seed.hash(record.key), record.earliestDeadline))
         }
         for (hash, deadline) in filed { wheel.file(hash, at: deadline, &heap) }
         if rebuildCursor == 0 { retireOldWheel() }
@@ -304,7 +410,10 @@ struct Database: ~Copyable {
         return wheel.wakeTime()
     }
 
-    /// The place of a key that is due at `now`; nil when none is left.
+    /// The place of a key that is due, or has an element that is due, at `now`; nil when none is
+    /// left.
+    ///
+    /// What is returned has to be dealt with: an entry is handed out once.
     ///
     /// Entries whose key is gone, or whose deadline has moved later, are dealt with on the way;
     /// at most `entries` are looked at, and the count is lowered by as many. It is above zero at
@@ -314,7 +423,7 @@ struct Database: ~Copyable {
             entries -= 1
             if retiredWheel != nil {
                 if let hash = retiredWheel?.next(now, &heap), let place = table.findVolatile(hash),
-                    place.record.deadline <= now
+                    place.record.earliestDeadline <= now
                 {
                     return place
                 }
@@ -326,7 +435,7 @@ struct Database: ~Copyable {
                 return nil
             }
             guard let place = table.findVolatile(hash) else { continue }
-            let deadline = place.record.deadline
+            let deadline = place.record.earliestDeadline
             if deadline <= now { return place }
             wheel.file(hash, at: deadline, &heap)
         }

@@ -168,10 +168,11 @@ import CPlatform
         return unsafe Self.search(home(key.hash), key.hash) { $0.record.keyEquals(bytes) }
     }
 
-    /// The place of the record with a deadline whose key has exactly this hash.
+    /// The place of the record whose key has exactly this hash and which, or an element of which,
+    /// has a deadline.
     func findVolatile(_ hash: UInt64) -> Place? {
         unsafe Self.search(home(hash), hash) {
-            $0.record.hasDeadline && seed.hash($0.record.key) == hash
+            $0.record.isVolatile && seed.hash($0.record.key) == hash
         }
     }
 
@@ -420,6 +421,34 @@ import CPlatform
             return (y >> 1) & 0x5555_5555_5555_5555 | (y & 0x5555_5555_5555_5555) << 1
         }
         return reversed(reversed(cursor | ~mask) &+ 1)
+    }
+
+    /// Takes the records of a few buckets out for `body` to free, starting at bucket `cursor`;
+    /// returns where to go on, 0 at the end, when the table is empty.
+    ///
+    /// Between the first call and the last nothing else touches the table.
+    mutating func drain(
+        _ cursor: UInt64, _ heap: inout SlabAllocator,
+        _ body: (Record, inout SlabAllocator) -> Void
+    ) -> UInt64 {
+        while moved >= 0 {
+            // Half-moved: finish, so that there is one table to walk.
+            if !advanceResize(64, &heap) { break }
+        }
+        let home = unsafe old + Int(cursor) * Self.bucketBytes
+        unsafe Self.forEach(home) { record in
+            count &-= 1
+            body(record, &heap)
+        }
+        var bucket = unsafe home
+        while unsafe bucket.load(as: UInt8.self) & Self.chainBit != 0 {
+            let next = unsafe Self.child(of: bucket)
+            if unsafe bucket != home { unsafe heap.free(bucket, Self.bucketBytes) }
+            unsafe bucket = next
+        }
+        if unsafe bucket != home { unsafe heap.free(bucket, Self.bucketBytes) }
+        unsafe home.storeBytes(of: 0, as: UInt8.self)
+        return cursor < oldMask ? cursor + 1 : 0
     }
 
     /// Calls `body` with every record.

@@ -22,11 +22,48 @@ enum Kind: UInt8 {
     case string = 0
     /// A string that is a signed 64-bit integer in canonical form, as eight bytes.
     case integer = 1
+    /// Small collections: entries in one run of bytes, see `Packed`.
+    case packedList = 2
+    case packedHash = 3
+    case packedSet = 4
+    case packedSortedSet = 5
+    /// Sorted integers of one width, see `IntegerSet`.
+    case integerSet = 6
+    /// Large collections: the record holds the address of an object, see `Record+Objects`.
+    case list = 7
+    case hash = 8
+    case set = 9
+    case sortedSet = 10
+
+    /// The type, whatever the encoding.
+    var type: ValueType {
+        switch self {
+        case .string, .integer: .string
+        case .packedList, .list: .list
+        case .packedHash, .hash: .hash
+        case .packedSet, .integerSet, .set: .set
+        case .packedSortedSet, .sortedSet: .sortedSet
+        }
+    }
+
+    /// Whether the record holds the address of an object.
+    @inline(__always) var isObject: Bool { rawValue >= Kind.list.rawValue }
 
     /// The name that TYPE answers with.
-    var typeName: StaticString {
+    var typeName: StaticString { type.name }
+}
+
+/// The type of a value, as TYPE names it.
+enum ValueType: UInt8, Sendable {
+    case string, list, hash, set, sortedSet
+
+    var name: StaticString {
         switch self {
-        case .string, .integer: "string"
+        case .string: "string"
+        case .list: "list"
+        case .hash: "hash"
+        case .set: "set"
+        case .sortedSet: "zset"
         }
     }
 }
@@ -39,6 +76,7 @@ enum Kind: UInt8 {
     private static var deadlineFlag: UInt8 { 0x10 }
     private static var largeFlag: UInt8 { 0x20 }
     private static var modifiedFlag: UInt8 { 0x40 }
+    private static var objectFlag: UInt8 { 0x80 }
 
     @inline(__always) @unsafe init(_ p: UnsafeMutableRawPointer) { unsafe self.p = p }
 
@@ -61,6 +99,8 @@ enum Kind: UInt8 {
 
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineFlag != 0 }
     @inline(__always) var isLarge: Bool { head & Self.largeFlag != 0 }
+    /// Whether the value is the address of an object, which has memory of its own.
+    @inline(__always) var isObject: Bool { head & Self.objectFlag != 0 }
 
     /// Whether the string was edited in place: Redis calls its encoding `raw` then.
     @inline(__always) var isModified: Bool { head & Self.modifiedFlag != 0 }
@@ -68,7 +108,9 @@ enum Kind: UInt8 {
     /// Gives the value its kind; it counts as freshly set, or as edited.
     @inline(__always) func setKind(_ kind: Kind, isModified: Bool = false) {
         let kept = head & (Self.deadlineFlag | Self.largeFlag)
-        head = kept | kind.rawValue | (isModified ? Self.modifiedFlag : 0)
+        head =
+            kept | kind.rawValue | (isModified ? Self.modifiedFlag : 0)
+            | (kind.isObject ? Self.objectFlag : 0)
     }
 
     /// Seconds of the last access, modulo 2^24.
@@ -183,7 +225,9 @@ enum Kind: UInt8 {
     /// The usual overwrite: the whole header is one load and one store.
     @inline(__always) func overwrite(_ bytes: Bytes, clock: UInt32) -> Bool {
         let header = unsafe p.load(as: UInt64.self).littleEndian
-        guard header & UInt64(Self.deadlineFlag | Self.largeFlag) == 0 else { return false }
+        guard header & UInt64(Self.deadlineFlag | Self.largeFlag | Self.objectFlag) == 0 else {
+            return false
+        }
         let offset = 8 &+ Int(truncatingIfNeeded: header >> 48)
         let old = Int(truncatingIfNeeded: (header >> 32) & 0xFFFF)
         let isSameBlock =
@@ -211,7 +255,8 @@ enum Kind: UInt8 {
                 &heap, kind, key: key, valueCount: valueCount, spare: spare, deadline: deadline)
         }
         let p = unsafe heap.allocate(total)
-        let flags = kind.rawValue | (deadline == nil ? 0 : deadlineFlag)
+        let flags =
+            kind.rawValue | (deadline == nil ? 0 : deadlineFlag) | (kind.isObject ? objectFlag : 0)
         unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
         unsafe p.storeBytes(
             of: UInt16(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt16.self)
@@ -228,7 +273,9 @@ enum Kind: UInt8 {
     ) -> Record {
         let extra = deadline == nil ? 0 : 8
         let p = unsafe heap.allocate(16 + extra + key.count + valueCount + spare)
-        let flags = kind.rawValue | largeFlag | (deadline == nil ? 0 : deadlineFlag)
+        let flags =
+            kind.rawValue | largeFlag | (deadline == nil ? 0 : deadlineFlag)
+            | (kind.isObject ? objectFlag : 0)
         unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
         unsafe p.storeBytes(
             of: UInt32(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt32.self)
@@ -260,6 +307,37 @@ enum Kind: UInt8 {
     func write(_ bytes: Bytes, at offset: Int) {
         precondition(offset >= 0 && offset <= valueCount && bytes.count <= valueCount - offset)
         unsafe bytes.copy(to: value + offset)
+    }
+
+    /// Replaces `removed` bytes of the value at `offset` by `inserted` bytes of any content, where
+    /// it stands; the new length was checked with `fits`.
+    @inline(__always) func splice(at offset: Int, removing removed: Int, inserting inserted: Int) {
+        let count = valueCount
+        precondition(offset >= 0 && removed >= 0 && inserted >= 0 && offset + removed <= count)
+        if removed != inserted {
+            let tail = count &- offset &- removed
+            unsafe memmove(value + (offset &+ inserted), value + (offset &+ removed), tail)
+            setValueCount(count &- removed &+ inserted)
+        }
+    }
+
+    /// A copy in which `removed` bytes of the value at `offset` are `inserted` bytes of any content.
+    func respaced(
+        _ heap: inout SlabAllocator, at offset: Int, removing removed: Int, inserting inserted: Int,
+        spare: Int, deadline: Int64?
+    ) -> Record {
+        let count = valueCount
+        precondition(offset >= 0 && removed >= 0 && inserted >= 0 && offset + removed <= count)
+        let copy = Record.make(
+            &heap, kind, key: key, valueCount: count - removed + inserted, spare: spare,
+            deadline: deadline)
+        unsafe copyBlock(from: value, to: copy.value, offset)
+        unsafe copyBlock(
+            from: value + (offset + removed), to: copy.value + (offset + inserted),
+            count - offset - removed)
+        copy.setKind(kind)
+        copy.touch(accessClock)
+        return copy
     }
 
     /// A copy under another key or deadline, with a value of `valueCount` bytes of which as many

@@ -75,6 +75,46 @@ struct Slot: BitwiseCopyable {
     var copied: [[UInt8]] { (0..<count).map { self[$0].array } }
 }
 
+/// The words of a request that outlives its input.
+struct OwnedArguments: Sendable {
+    private let bytes: [UInt8]
+    private let slots: [Slot]
+
+    init(copying args: borrowing Arguments) {
+        var bytes: [UInt8] = []
+        var slots: [Slot] = []
+        for i in 0..<args.count {
+            let word = args[i].array
+            slots.append(Slot(offset: UInt32(bytes.count), count: UInt32(word.count)))
+            bytes += word
+        }
+        self.bytes = bytes
+        self.slots = slots
+    }
+
+    /// Word 1, or nothing.
+    var word1: ArraySlice<UInt8> {
+        guard slots.count > 1 else { return [] }
+        return bytes[Int(slots[1].offset)...].prefix(Int(slots[1].count))
+    }
+
+    /// Lends the words to `body`; `hash` is that of word 1.
+    func withArguments<Result>(
+        hash: UInt64, _ body: (borrowing Arguments) throws(CommandError) -> Result
+    ) throws(CommandError) -> Result {
+        try unsafe bytes.withUnsafeBufferPointer { bytes throws(CommandError) in
+            try unsafe slots.withUnsafeBufferPointer { slots throws(CommandError) in
+                guard let base = bytes.baseAddress, let first = slots.baseAddress else {
+                    throw .syntax
+                }
+                let args = unsafe Arguments(
+                    base: base, slots: first, count: slots.count, hash: hash)
+                return try body(args)
+            }
+        }
+    }
+}
+
 /// A key: its bytes and their hash, made once per request.
 struct Key: ~Escapable {
     let bytes: Bytes

@@ -54,6 +54,14 @@ enum Numbers {
         return isNegative ? 0 &- value : value
     }
 
+    /// A floating-point number as `strtod` reads it, infinities included, NaN and white space not.
+    static func double(_ s: Bytes) -> Double? {
+        if s.count <= 18, s.count > 0, let value = integer(s), value.magnitude <= 1 << 53 {
+            return Double(value)
+        }
+        return Decimals.double(s.array)
+    }
+
     /// The sum of two decimal numbers, as INCRBYFLOAT prints it: at most 17 decimals.
     static func sum(of a: [UInt8], _ b: [UInt8]) throws(CommandError) -> [UInt8] {
         do throws(Decimals.Failure) {
@@ -63,8 +71,45 @@ enum Numbers {
         }
     }
 
-    /// The shortest decimal that reads back as `value`.
-    static func text(of value: Double) -> String { "\(value)" }
+    /// The shortest decimal that reads back as `value`, in the form that Redis prints: no decimals
+    /// for integers, an exponent where the zeros would be many.
+    static func text(of value: Double) -> String {
+        if value.isNaN { return "nan" }
+        if value.isInfinite { return value < 0 ? "-inf" : "inf" }
+        if value == 0 { return value.sign == .minus ? "-0" : "0" }
+        let sign = value < 0 ? "-" : ""
+        if let whole = Int64(exactly: value), whole.magnitude < 1_000_000 { return "\(whole)" }
+        let (digits, exponent) = shortestDigits(value.magnitude)
+        // The number is 0.digits * 10^point.
+        let point = exponent + digits.count
+        let magnitude = abs(point - 1)
+        if exponent >= 0, magnitude < digits.count + 7 {
+            return sign + digits + String(repeating: "0", count: exponent)
+        }
+        if exponent < 0, exponent > -7 || magnitude < 4 {
+            if point <= 0 { return sign + "0." + String(repeating: "0", count: -point) + digits }
+            return sign + digits.prefix(point) + "." + digits.dropFirst(point)
+        }
+        let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
+        return sign + digits.prefix(1) + fraction + "e" + (point > 0 ? "+" : "-") + "\(magnitude)"
+    }
+
+    /// The digits of a finite number above zero, without zeros at either end, and the power of ten
+    /// that they stand before.
+    private static func shortestDigits(_ value: Double) -> (String, Int) {
+        let parts = "\(value)".split(separator: "e", maxSplits: 1)
+        var exponent = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
+        let halves = parts[0].split(separator: ".", maxSplits: 1)
+        var fraction = halves.count > 1 ? halves[1] : ""
+        while fraction.last == "0" { fraction.removeLast() }
+        exponent -= fraction.count
+        var digits = (halves[0] + fraction).drop { $0 == "0" }
+        while digits.last == "0" {
+            digits.removeLast()
+            exponent += 1
+        }
+        return (String(digits), exponent)
+    }
 
     /// `value` with so many decimals, rounded; for reports.
     static func fixed(_ value: Double, decimals: Int) -> String {

@@ -25,6 +25,8 @@ struct Connection: ~Copyable {
     var waitsToWrite = false
     /// Nothing more is read; it is closed once its replies are sent.
     var isClosing = false
+    /// The client waits for a key: what it sends is kept and not looked at.
+    var isBlocked = false
     /// Complete requests wait in `input` for the next turn.
     var hasYielded = false
     /// Since when the output is above the soft limit, in Unix milliseconds; 0 while it is not.

@@ -8,11 +8,12 @@ extension Server {
     mutating func read(_ slot: Int) {
         if connections[slot].isClosing { return readToDiscard(slot) }
         let fd = connections[slot].descriptor
-        if connections[slot].input.count > 0 {
+        if connections[slot].input.count > 0 || connections[slot].isBlocked {
             let n = unsafe connections[slot].input.fill(Self.readBytes) {
                 unsafe Socket.read(fd, into: $0)
             }
             guard account(slot, n), !connections[slot].hasYielded else { return }
+            if connections[slot].isBlocked { return checkInput(slot) }
             return serveHeld(slot)
         }
         shared.removeAll()
@@ -95,12 +96,45 @@ extension Server {
         case .yielded:
             connections[slot].hasYielded = true
             yielded.append(slot)
+        case .blocked: connections[slot].isBlocked = true
         case .close: connections[slot].isClosing = true
         }
         mirror(slot)
         let end = arena.out.count
         if end > start { addReplies(slot, start..<end) }
         if end > start || connections[slot].isClosing { markDirty(slot) }
+        checkInput(slot)
+    }
+
+    /// Delivers what commands had for other clients than their own.
+    mutating func deliverPosts() {
+        guard !executor.call.posted.isEmpty else { return }
+        let slots = executor.call.posted
+        executor.call.posted = []
+        for slot in slots {
+            executor.call.clients[slot].isPosted = false
+            guard connections[slot].isOpen else { continue }
+            let start = arena.out.count
+            arena.out.append(executor.call.clients[slot].outbox.span)
+            executor.call.clients[slot].outbox.removeAll()
+            executor.call.clients[slot].outbox.shrink(to: 0)
+            let end = arena.out.count
+            if end > start {
+                addReplies(slot, start..<end)
+                markDirty(slot)
+            }
+            guard connections[slot].isBlocked, executor.call.clients[slot].wait == nil else {
+                continue
+            }
+            connections[slot].isBlocked = false
+            guard connections[slot].input.count > 0, !connections[slot].hasYielded else { continue }
+            connections[slot].hasYielded = true
+            yielded.append(slot)
+        }
+    }
+
+    /// A client that sends without end must not hold any amount of memory.
+    private mutating func checkInput(_ slot: Int) {
         if connections[slot].input.count > executor.call.configuration.clientQueryBufferLimit {
             let info = executor.call.clientInfo(slot)
             log.warning("Closing client that reached max query buffer length: \(info)")
@@ -257,6 +291,7 @@ extension Server {
         poller.forget(connections[slot].descriptor)
         Socket.close(connections[slot].descriptor)
         connections[slot].close()
+        executor.call.endWait(slot)
         executor.call.clients.close(slot)
     }
 

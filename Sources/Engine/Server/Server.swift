@@ -83,6 +83,8 @@ package struct Server: ~Copyable {
         executor.expireDue()
         runCron()
         carryOutRequests()
+        // Replies to clients that waited go out with the others.
+        deliverPosts()
         // One write per connection and turn.
         flush()
         // Last: nobody above may hold a connection that is gone.

@@ -1,0 +1,310 @@
+//  Blocking.swift — clients that wait for a key, in the order in which they came.
+//
+//  A blocking command that finds nothing keeps a copy of its words and waits. When a key that
+//  somebody waits for has changed and holds the wanted type, the commands of its waiters run again,
+//  first come, first served, before the next command of anybody; one that finds nothing waits on.
+//  So there is one code path for serving at once and serving late.
+//
+//  Queues are by key. Leaving a queue early marks nothing: an entry counts only while its ticket is
+//  that of its client's present wait. Deadlines stand in a timing wheel. A waiting client costs
+//  nothing per turn.
+import CPlatform
+
+/// What a waiting client is told when its time is up.
+enum TimeoutReply: Sendable {
+    case null, nullArray
+}
+
+/// A wait, kept with its client.
+struct Wait {
+    let ticket: UInt64
+    /// Position in the table of the command to run again.
+    let command: Int
+    let words: OwnedArguments
+    let keys: [WaitKey]
+    let type: ValueType
+    let timeoutReply: TimeoutReply
+    /// Unix time in milliseconds; `Int64.max` for ever.
+    let deadline: Int64
+    /// When it began, in Unix milliseconds.
+    let since: Int64
+}
+
+/// A key that somebody waits for.
+struct WaitKey: Hashable {
+    let database: Int
+    let key: [UInt8]
+}
+
+/// Every wait of a server.
+struct Blocking: ~Copyable {
+    /// One place in the queue of a key.
+    private struct Entry {
+        let slot: Int
+        let ticket: UInt64
+    }
+
+    private struct Queue {
+        var entries: [Entry] = []
+        var first = 0
+        /// Entries whose wait is going on.
+        var live = 0
+        var isReady = false
+    }
+
+    private var queues: [WaitKey: Queue] = [:]
+    /// Keys that changed since waiters were last served, in that order.
+    private var ready: [WaitKey] = []
+    private var wheel: TimingWheel
+    private var heap = SlabAllocator()
+    private var nextTicket: UInt64 = 1
+    /// Slots by ticket, for waits that end at a time.
+    private var timed: [UInt64: Int] = [:]
+    /// Clients that wait.
+    private(set) var count = 0
+    /// Clients that wait for ever are not among these.
+    var timedCount: Int { timed.count }
+    /// Keys that somebody waits for.
+    var keyCount: Int { queues.count }
+    var hasReady: Bool { !ready.isEmpty }
+
+    init(now: Int64) { wheel = TimingWheel(now: now) }
+
+    mutating func makeTicket() -> UInt64 {
+        defer { nextTicket += 1 }
+        return nextTicket
+    }
+
+    /// Queues a client.
+    mutating func begin(_ wait: Wait, slot: Int) {
+        count += 1
+        for key in wait.keys {
+            queues[key, default: Queue()].entries.append(Entry(slot: slot, ticket: wait.ticket))
+            queues[key]?.live += 1
+        }
+        guard wait.deadline != .max else { return }
+        timed[wait.ticket] = slot
+        wheel.file(wait.ticket, at: wait.deadline, &heap)
+    }
+
+    /// Takes a client out of its queues.
+    mutating func end(_ wait: Wait) {
+        count -= 1
+        timed[wait.ticket] = nil
+        for key in wait.keys {
+            guard var queue = queues.removeValue(forKey: key) else { continue }
+            queue.live -= 1
+            if queue.live == 0 { continue }
+            if queue.entries.first(where: { $0.ticket == wait.ticket }) != nil,
+                queue.first < queue.entries.count, queue.entries[queue.first].ticket == wait.ticket
+            {
+                queue.first += 1
+            }
+            queues[key] = queue
+        }
+    }
+
+    /// A key changed; somebody may wait for it.
+    mutating func touch(_ database: Int, _ key: Bytes) {
+        touch(WaitKey(database: database, key: key.array))
+    }
+
+    /// Any key may have changed.
+    mutating func touchAll() {
+        for key in queues.keys { touch(key) }
+    }
+
+    private mutating func touch(_ key: WaitKey) {
+        guard let queue = queues[key], !queue.isReady else { return }
+        queues[key]?.isReady = true
+        ready.append(key)
+    }
+
+    /// The keys that changed; the list starts anew.
+    mutating func takeReady() -> [WaitKey] {
+        let keys = ready
+        ready = []
+        for key in keys { queues[key]?.isReady = false }
+        return keys
+    }
+
+    /// Clients that wait for `key`, the first to come first, with their tickets.
+    func waiters(of key: WaitKey) -> [(slot: Int, ticket: UInt64)] {
+        guard let queue = queues[key] else { return [] }
+        return queue.entries[queue.first...].map { ($0.slot, $0.ticket) }
+    }
+
+    /// When the next wait ends, in Unix milliseconds.
+    mutating func wakeTime() -> Int64? { timed.isEmpty ? nil : wheel.wakeTime() }
+
+    /// The slot and ticket of a wait whose time may be up.
+    mutating func nextDue(_ now: Int64) -> (slot: Int, ticket: UInt64)? {
+        while let ticket = wheel.next(now, &heap) {
+            if let slot = timed[ticket] { return (slot, ticket) }
+        }
+        return nil
+    }
+}
+
+extension Call {
+    /// Whether a blocking command may wait; if not it answers at once.
+    var mayBlock: Bool { !session.deniesBlocking }
+
+    /// Makes the client wait until one of the keys at `positions` holds `type` and this command,
+    /// run again, finds what it wants.
+    ///
+    /// `deadline` is Unix time in milliseconds, `Int64.max` for ever. The command returns without a
+    /// reply after this.
+    mutating func block(
+        _ args: borrowing Arguments, keys positions: some Sequence<Int>, on type: ValueType,
+        until deadline: Int64, timeoutReply: TimeoutReply
+    ) {
+        attention.insert(.blocked)
+        // Run again and found nothing: the wait goes on as it was.
+        if isResuming { return }
+        var keys: [WaitKey] = []
+        for i in positions {
+            let key = WaitKey(database: session.database, key: args[i].array)
+            if !keys.contains(key) { keys.append(key) }
+        }
+        let wait = Wait(
+            ticket: blocking.makeTicket(), command: command, words: OwnedArguments(copying: args),
+            keys: keys, type: type, timeoutReply: timeoutReply, deadline: deadline, since: now)
+        clients[session.slot].wait = wait
+        blocking.begin(wait, slot: session.slot)
+        interest.insert(.waiters)
+    }
+
+    /// Ends the wait of a client, if it has one.
+    mutating func endWait(_ slot: Int) {
+        guard let wait = clients[slot].wait else { return }
+        clients[slot].wait = nil
+        blocking.end(wait)
+        if blocking.count == 0 { interest.remove(.waiters) }
+    }
+
+    /// The timeout in word `i`, in seconds, as a time to wait until in Unix milliseconds.
+    func blockingDeadline(
+        _ args: borrowing Arguments, _ i: Int
+    ) throws(CommandError) -> Int64 {
+        guard let seconds = Numbers.double(args[i]) else { throw .timeoutNotAFloat }
+        if seconds < 0 { throw .timeoutNegative }
+        let milliseconds = (seconds * 1000).rounded(.up)
+        guard milliseconds < Double(Int64.max) else { throw .timeoutOutOfRange }
+        if milliseconds == 0 { return .max }
+        let (deadline, overflow) = now.addingReportingOverflow(Int64(milliseconds))
+        if overflow { throw .timeoutOutOfRange }
+        return deadline
+    }
+
+    /// Bytes for a client that is not the one whose command runs; sent at the end of the turn.
+    mutating func post(_ slot: Int, _ body: (inout Reply) -> Void) {
+        var reply = Reply()
+        reply.version = clients[slot].session.version
+        swap(&reply.out, &clients[slot].outbox)
+        body(&reply)
+        swap(&reply.out, &clients[slot].outbox)
+        notePost(slot)
+    }
+
+    mutating func notePost(_ slot: Int) {
+        if clients[slot].isPosted { return }
+        clients[slot].isPosted = true
+        posted.append(slot)
+    }
+
+    /// Ends a wait with an error or as if its time were up.
+    mutating func unblock(_ slot: Int, error: String? = nil) {
+        guard let wait = clients[slot].wait else { return }
+        endWait(slot)
+        let silent = clients[slot].session.replies != .on
+        if !silent {
+            post(slot) { reply in
+                if let error { return reply.error(error) }
+                switch wait.timeoutReply {
+                case .null: reply.null()
+                case .nullArray: reply.nullArray()
+                }
+            }
+        }
+        if error != nil { statistics.errorReplies &+= 1 }
+        notePost(slot)
+    }
+}
+
+extension Executor {
+    /// Runs the commands of clients whose keys have changed, until nobody finds anything more.
+    @inline(never) mutating func serveWaiters() {
+        guard call.blocking.hasReady else { return }
+        let session = call.session, attention = call.attention, command = call.command
+        while call.blocking.hasReady {
+            for key in call.blocking.takeReady() { serveWaiters(of: key) }
+        }
+        call.session = session
+        call.attention = attention
+        call.command = command
+    }
+
+    private mutating func serveWaiters(of key: WaitKey) {
+        for (slot, ticket) in call.blocking.waiters(of: key) {
+            guard let wait = call.clients[slot].wait, wait.ticket == ticket else { continue }
+            guard holds(key, wait.type) else { continue }
+            resume(slot, wait)
+        }
+    }
+
+    /// Whether the key holds a live value of `type`.
+    private mutating func holds(_ key: WaitKey, _ type: ValueType) -> Bool {
+        call.session.database = key.database
+        let place = call.find(call.key(key.key.span))
+        return place?.record.kind.type == type
+    }
+
+    /// Runs a waiting client's command again.
+    private mutating func resume(_ slot: Int, _ wait: Wait) {
+        call.session = call.clients[slot].session
+        call.attention = []
+        call.command = wait.command
+        call.isResuming = true
+        var reply = Reply()
+        reply.version = call.session.version
+        let hash = call.keyspace.seed.hash(wait.words.word1.span)
+        let error = run(wait, hash, &reply)
+        call.isResuming = false
+        if call.attention.contains(.changes) { call.deliverChanges() }
+        if call.attention.contains(.blocked) { return }
+        call.endWait(slot)
+        if let error {
+            reply.out.truncate(to: 0)
+            write(error, wait.command, &reply)
+        }
+        call.clients[slot].session = call.session
+        if call.session.replies == .on {
+            call.clients[slot].outbox.append(reply.out.span)
+        }
+        call.notePost(slot)
+    }
+
+    private mutating func run(
+        _ wait: Wait, _ hash: UInt64, _ reply: inout Reply
+    ) -> CommandError? {
+        let entry = call.commands.entries[wait.command]
+        do throws(CommandError) {
+            try wait.words.withArguments(hash: hash) { args throws(CommandError) in
+                try entry.run(args, &call, &reply)
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Answers clients whose waiting time is up.
+    mutating func endDueWaits() {
+        guard call.blocking.timedCount > 0 else { return }
+        while let (slot, ticket) = call.blocking.nextDue(call.now) {
+            guard call.clients[slot].wait?.ticket == ticket else { continue }
+            call.unblock(slot)
+        }
+    }
+}
