@@ -35,7 +35,9 @@ extension Record {
 
     /// The table of a large hash.
     var hash: MemberTable {
-        @inline(__always) unsafeAddress { unsafe UnsafePointer(object(.hash, as: MemberTable.self)) }
+        @inline(__always) unsafeAddress {
+            unsafe UnsafePointer(object(.hash, as: MemberTable.self))
+        }
         @inline(__always) nonmutating unsafeMutableAddress {
             unsafe object(.hash, as: MemberTable.self)
         }

@@ -83,7 +83,8 @@ import Testing
             let deadline = Self.now + Int64.random(in: 1...1_000_000, using: &random)
             switch Int.random(in: 0..<10, using: &random) {
             case 0...3:
-                let expiry: Expiry = [.none, .keep, .at(deadline)].randomElement(using: &random) ?? .none
+                let expiry: Expiry =
+                    [.none, .keep, .at(deadline)].randomElement(using: &random) ?? .none
                 pair.set(name, value(&random), expiry)
             case 4, 5: pair.remove(name)
             case 6: pair.setDeadline(name, deadline)

@@ -45,7 +45,9 @@ import Testing
     }
 
     private func release(_ block: Block, _ heap: inout SlabAllocator) {
-        guard let address = unsafe UnsafeMutableRawPointer(bitPattern: block.address) else { return }
+        guard let address = unsafe UnsafeMutableRawPointer(bitPattern: block.address) else {
+            return
+        }
         for i in 0..<block.count {
             let byte = unsafe address.load(fromByteOffset: i, as: UInt8.self)
             if byte != block.pattern {
