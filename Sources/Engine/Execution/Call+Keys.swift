@@ -68,11 +68,9 @@ extension Call {
 
     @_lifetime(immortal)
     @inline(__always) private func view(_ record: Record) throws(CommandError) -> StringView {
-        switch record.kind {
-        case .string: StringView(record.bytes, number: 0, form: .bytes)
-        case .integer: StringView(record.bytes, number: record.integer, form: .integer)
-        default: throw .wrongType
-        }
+        if record.isText { return StringView(record.bytes, number: 0, form: .bytes) }
+        guard record.kind == .integer else { throw .wrongType }
+        return StringView(record.bytes, number: record.integer, form: .integer)
     }
 
     /// The string at `key`; counts the hit or miss.

@@ -97,6 +97,9 @@ enum ValueType: UInt8, Sendable {
         unsafe Kind(rawValue: head & Self.kindMask).unsafelyUnwrapped
     }
 
+    /// Whether the value is a string kept as bytes; cheaper than asking for the kind.
+    @inline(__always) var isText: Bool { head & Self.kindMask == Kind.string.rawValue }
+
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineFlag != 0 }
     @inline(__always) var isLarge: Bool { head & Self.largeFlag != 0 }
     /// Whether the value is the address of an object, which has memory of its own.
