@@ -78,7 +78,9 @@ enum Numbers {
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
         if value == 0 { return value.sign == .minus ? "-0" : "0" }
         let sign = value < 0 ? "-" : ""
-        if let whole = Int64(exactly: value), whole.magnitude < 1_000_000 { return "\(whole)" }
+        if let whole = Int64(exactly: value), whole.magnitude <= UInt64(Int64.max / 2) {
+            return "\(whole)"
+        }
         let (digits, exponent) = shortestDigits(value.magnitude)
         // The number is 0.digits * 10^point.
         let point = exponent + digits.count
