@@ -43,6 +43,7 @@ lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 	@$(MAKE) --no-print-directory build >/dev/null
 	.build/release/martlet --print-command-reference | diff -u docs/commands.md -
+	.build/release/martlet --print-directive-reference | diff -u docs/directives.md -
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
@@ -50,6 +51,7 @@ format:
 # Pages that are made from the code.
 docs: build
 	.build/release/martlet --print-command-reference > docs/commands.md
+	.build/release/martlet --print-directive-reference > docs/directives.md
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/martlet

@@ -32,6 +32,9 @@ case ["-h"], ["--help"]:
 case ["--print-command-reference"]:
     // For `make docs`: the page is made from the declarations of the commands.
     say(CommandDocumentation.markdown())
+case ["--print-directive-reference"]:
+    // The same for the directives without an effect.
+    say(Configuration.markdownOfDirectivesWithoutEffect())
 default:
     do { try serve(arguments) } catch { fail("\(error)") }
 }

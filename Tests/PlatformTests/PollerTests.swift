@@ -1,3 +1,4 @@
+//  PollerTests.swift — descriptors watched, and what the poller says of them.
 import Testing
 
 @testable import Platform

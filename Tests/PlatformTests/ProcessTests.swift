@@ -1,3 +1,4 @@
+//  ProcessTests.swift — the process, its clock, its signals and its limits.
 import CPlatform
 import Synchronization
 import Testing

@@ -1,3 +1,4 @@
+//  RandomTests.swift — chance, seeded and not.
 import Testing
 
 @testable import Platform

@@ -1,3 +1,4 @@
+//  SocketTests.swift — sockets of both families and of files.
 import CPlatform
 import Testing
 

@@ -1,3 +1,4 @@
+//  WakeupTests.swift — waking a thread that waits, and handing it messages.
 import Testing
 
 @testable import Platform
