@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Tidy")
 struct TidyTests {
-    /// The only files that may hold unsafe code. Whoever adds one says so here.
+    /// The only files that may hold unsafe code.
+    ///
+    /// Whoever adds one says so here.
     private static let fences: Set<String> = [
         "Engine/Collections/Packed.swift", "Engine/Collections/Record+Objects.swift",
         "Engine/Execution/BareHandler.swift", "Engine/Keyspace/HashTable.swift",
@@ -84,7 +86,8 @@ struct TidyTests {
         }
     }
 
-    @Test func `the engine prints nothing, leaves nothing for later and needs no Foundation`() throws
+    @Test func `the engine prints nothing, leaves nothing for later and needs no Foundation`()
+        throws
     {
         let words = ["TO" + "DO", "FIX" + "ME", "import Foundation", "try!", "fatalError("]
         for file in try Self.files(under: "Sources") {
