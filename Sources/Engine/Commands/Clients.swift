@@ -326,6 +326,7 @@ enum Clients {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         call.session.noTouch = try isOn(args)
+        call.updateTouching()
         reply.ok()
     }
 

@@ -74,6 +74,7 @@ enum Connections {
         call.session.version = .resp2
         call.session.replies = .on
         call.session.noTouch = false
+        call.updateTouching()
         call.requireAuthentication()
         call.clients[slot].name = []
         call.clients[slot].noEvict = false

@@ -59,7 +59,7 @@ enum Keys {
         for i in 1..<args.count {
             guard let place = call.look(call.key(args[i])) else { continue }
             // The command means it, even from a client that asked for NO-TOUCH.
-            place.record.touch(call.clock)
+            call.touchAlways(place.record)
             count += 1
         }
         reply.integer(count)

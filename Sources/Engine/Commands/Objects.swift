@@ -90,11 +90,14 @@ enum Objects {
     @Sendable static func objectFreq(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard call.inspect(call.key(args[2])) != nil else { return reply.null() }
-        throw call.failed(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please "
-                + "note that when switching between policies at runtime LRU and LFU data will "
-                + "take some time to adjust.")
+        guard let place = call.inspect(call.key(args[2])) else { return reply.null() }
+        guard call.configuration.maxMemoryPolicy.countsAccesses else {
+            throw call.failed(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please "
+                    + "note that when switching between policies at runtime LRU and LFU data will "
+                    + "take some time to adjust.")
+        }
+        reply.integer(Int64(call.frequency(place.record.accessClock)))
     }
 
     static let OBJECT_HELP = Command(

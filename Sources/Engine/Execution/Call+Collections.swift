@@ -29,7 +29,7 @@ extension Call {
     ) throws(CommandError) -> HashTable.Place? {
         guard let place = find(key) else { return nil }
         guard place.record.kind.type == type else { throw .wrongType }
-        place.record.touch(clock)
+        touch(place.record)
         return place
     }
 

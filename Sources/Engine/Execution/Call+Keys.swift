@@ -44,7 +44,7 @@ extension Call {
             return nil
         }
         statistics.hits &+= 1
-        if !session.noTouch { place.record.touch(clock) }
+        touch(place.record)
         return place
     }
 
@@ -85,7 +85,7 @@ extension Call {
         statistics.hits &+= 1
         let value = try view(record)
         // Last: a store to the record would make the compiler read its header again.
-        if !session.noTouch { record.touch(clock) }
+        touch(record)
         return value
     }
 
@@ -120,10 +120,23 @@ extension Call {
         _ key: borrowing Key, to value: Bytes, expiry: Expiry = .none, event: StaticString
     ) {
         let place = find(key)
+        if !touchesPlainly, let place { return setUsed(key, place, value, expiry, event) }
         keyspace.databases[session.database].setString(
             key, at: place, value, expiry, clock: clock)
         changed(key, .string, event)
         if place == nil { created(key) }
+    }
+
+    /// The same for a key whose past counts.
+    @inline(never) private mutating func setUsed(
+        _ key: borrowing Key, _ place: HashTable.Place, _ value: Bytes, _ expiry: Expiry,
+        _ event: StaticString
+    ) {
+        let past = place.record.accessClock
+        keyspace.databases[session.database].setString(
+            key, at: place, value, expiry, clock: past)
+        touch(place.record)
+        changed(key, .string, event)
     }
 
     /// Sets `key` to a string that stays text even if it is an integer; its deadline stays.
@@ -148,7 +161,7 @@ extension Call {
         guard !overflow else { throw .overflow }
         if let place, place.record.kind == .integer {
             place.record.integer = sum
-            place.record.touch(clock)
+            touch(place.record)
         } else {
             keyspace.databases[session.database].setInteger(
                 key, at: place, sum, .keep, clock: clock)
@@ -178,7 +191,7 @@ extension Call {
         let changedPlace = keyspace.databases[session.database].resizeString(
             key, at: place, to: length)
         changedPlace.record.write(bytes, at: offset)
-        changedPlace.record.touch(clock)
+        touch(changedPlace.record)
         changed(key, .string, event)
         return length
     }

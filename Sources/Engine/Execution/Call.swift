@@ -42,6 +42,10 @@ struct Call: ~Copyable {
     var blocking: Blocking
     /// Slots of clients with something in their outboxes, or whose wait has ended.
     var posted: [Int] = []
+    var pool = EvictionPool()
+    var nextEvictionDatabase = 0
+    /// A use of a key just sets the access clock.
+    var touchesPlainly = true
     /// A command that waited runs again.
     var isResuming = false
     var statistics = Statistics()
@@ -63,7 +67,8 @@ struct Call: ~Copyable {
     let ticksPerMicrosecond: Double
     /// Unix time of the turn in milliseconds.
     var now: Int64 = 0
-    /// Unix time of the turn in seconds, modulo 2^24: the clock of OBJECT IDLETIME.
+    /// The 24 bits of a record that is made or changed now: Unix time of the turn in seconds,
+    /// modulo 2^24, or what an LFU policy starts with.
     var clock: UInt32 = 0
     var attention = Attention()
     var requests = ServerRequests()
@@ -92,7 +97,10 @@ struct Call: ~Copyable {
     /// Sets the time that every command of the turn sees.
     mutating func setTime(_ milliseconds: Int64) {
         now = milliseconds
-        clock = UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
+        clock =
+            configuration.maxMemoryPolicy.countsAccesses
+            ? AccessCounter.word(AccessCounter.initial, milliseconds)
+            : UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
     }
 
     /// The error with a text of its own: `throw call.failed("ERR …")`.

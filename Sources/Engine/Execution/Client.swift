@@ -60,11 +60,11 @@ struct Client: ~Copyable {
     var commandCount: Int64 = 0
     var bytesIn: Int64 = 0
     var bytesOut: Int64 = 0
-    /// Mirrors of the connection's buffers, refreshed each turn.
-    var inputBytes = 0
-    var inputFreeBytes = 0
-    var outputBytes = 0
-    var outputCapacity = 0
+    /// Mirrors of the connection's buffers; `ClientTable.noteInput` and `noteOutput` set them.
+    fileprivate(set) var inputBytes = 0
+    fileprivate(set) var inputFreeBytes = 0
+    fileprivate(set) var outputBytes = 0
+    fileprivate(set) var outputCapacity = 0
     var noEvict = false
     /// What the client waits for.
     var wait: Wait?
@@ -88,6 +88,8 @@ struct ClientTable: ~Copyable {
     private var free: [Int] = []
     private var nextID: Int64 = 1
     private(set) var count = 0
+    /// Bytes that all clients hold: entries and buffers.
+    private(set) var memoryBytes = 0
     /// Clients that others asked to close, for the server to act on at the end of the turn.
     private(set) var doomed: [Int] = []
 
@@ -111,11 +113,27 @@ struct ClientTable: ~Copyable {
         clients[slot].lastActiveAt = now
         nextID += 1
         count += 1
+        memoryBytes += clients[slot].memoryBytes
         return slot
+    }
+
+    /// What a client's input buffer holds and has room for, in bytes.
+    mutating func noteInput(_ slot: Int, held: Int, free: Int) {
+        memoryBytes += held + free - clients[slot].inputBytes - clients[slot].inputFreeBytes
+        clients[slot].inputBytes = held
+        clients[slot].inputFreeBytes = free
+    }
+
+    /// What a client's output buffer holds and how large it is, in bytes.
+    mutating func noteOutput(_ slot: Int, held: Int, capacity: Int) {
+        memoryBytes += capacity - clients[slot].outputCapacity
+        clients[slot].outputBytes = held
+        clients[slot].outputCapacity = capacity
     }
 
     mutating func close(_ slot: Int) {
         guard clients[slot].isOpen else { return }
+        memoryBytes -= clients[slot].memoryBytes
         clients[slot] = Client()
         free.append(slot)
         count -= 1

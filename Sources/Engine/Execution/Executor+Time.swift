@@ -90,6 +90,19 @@ extension Executor {
         }
     }
 
+    /// Goes on evicting what a command's slice of time was too short for.
+    mutating func evictDue() {
+        guard call.configuration.maxMemory > 0 else { return }
+        let evicted = call.statistics.evictedKeys
+        guard call.makeRoom(), call.statistics.evictedKeys > evicted else { return }
+        // Still above it: the next turn goes on at once.
+        if call.memoryForLimit > call.configuration.maxMemory { wakeTime = 0 }
+        if !call.interest.isEmpty {
+            call.deliverChanges()
+            serveWaiters()
+        }
+    }
+
     /// Lets tables that change size go on while nobody asks for keys.
     mutating func resizeTables() {
         guard call.configuration.activeRehashing else { return }

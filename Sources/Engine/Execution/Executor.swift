@@ -71,6 +71,13 @@ struct Executor: ~Copyable {
     /// Takes over the directives that the executor keeps for itself.
     mutating func configurationChanged() {
         limits.bulkBytesMax = call.configuration.protoMaxBulkLength
+        if call.configuration.maxMemory > 0 {
+            raised.insert(.memory)
+        } else {
+            raised.remove(.memory)
+        }
+        call.pool.removeAll()
+        call.setTime(call.now)
     }
 
     /// Runs the complete requests of `input` for the client in `slot`.
@@ -81,6 +88,7 @@ struct Executor: ~Copyable {
         call.session = call.clients[slot].session
         reply.version = call.session.version
         call.attention = call.session.replies == .on ? [] : .silence
+        call.updateTouching()
         let stop = reply.out.count &+ Self.replyBytesPerTurn
         var cursor = 0
         var ticks = cp_ticks()
@@ -222,7 +230,8 @@ struct Executor: ~Copyable {
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
-        let refusals = entry.gates.intersection(raised.union(call.session.raised))
+        var refusals = entry.gates.intersection(raised.union(call.session.raised))
+        if refusals.contains(.memory), call.makeRoom() { refusals.remove(.memory) }
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
             return refuse(id, refusals, args, &reply)
         }

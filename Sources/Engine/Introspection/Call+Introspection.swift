@@ -59,13 +59,7 @@ extension Call {
     }
 
     /// Bytes of the buffers of all clients.
-    var clientMemory: Int {
-        var total = 0
-        for slot in 0..<clients.slotCount where clients[slot].isOpen {
-            total += clients[slot].memoryBytes
-        }
-        return total
-    }
+    var clientMemory: Int { clients.memoryBytes }
 
     /// How memory is laid out, for people.
     func memoryMap() -> String {

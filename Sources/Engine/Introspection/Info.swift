@@ -237,8 +237,9 @@ enum Info {
         lines.add("expired_stale_perc", 0.0, decimals: 2)
         lines.add("expired_time_cap_reached_count", s.expirySlices)
         lines.add("expire_cycle_cpu_milliseconds", s.expiryMicroseconds / 1000)
+        lines.add("evicted_keys", s.evictedKeys)
         lines.add([
-            "evicted_keys", "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+            "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ])
         lines.add("keyspace_hits", s.hits)

@@ -464,6 +464,34 @@ struct Database: ~Copyable {
     /// Calls `body` with the records at `cursor`; see `HashTable.scan`.
     func scan(_ cursor: UInt64, _ body: (Record) -> Void) -> UInt64 { table.scan(cursor, body) }
 
+    /// Calls `body` with at least `n` records chosen by chance, fewer where there are not as many or
+    /// chance does not find them soon; the same one may come twice.
+    func sample(
+        _ n: Int, onlyVolatile: Bool, _ generator: inout some RandomNumberGenerator,
+        _ body: (Record) -> Void
+    ) {
+        guard table.count > 0, !onlyVolatile || volatileCount > 0 else { return }
+        var found = 0
+        // Among many keys the few with a deadline are found through the wheel.
+        if onlyVolatile, volatileCount < table.count / 8 {
+            for _ in 0..<(n * 8) where found < n {
+                guard let hash = wheel.sample(&generator), let place = table.findVolatile(hash),
+                    place.record.hasDeadline
+                else { continue }
+                found += 1
+                body(place.record)
+            }
+            if found > 0 { return }
+        }
+        for _ in 0..<(n * 16 + 64) where found < n {
+            table.sampleBucket(&generator) { record in
+                if onlyVolatile, !record.hasDeadline { return }
+                found += 1
+                body(record)
+            }
+        }
+    }
+
     /// A record chosen by chance.
     func random(_ generator: inout some RandomNumberGenerator) -> Record? {
         table.random(&generator)

@@ -462,6 +462,20 @@ import CPlatform
         for i in 0...Int(newMask) { unsafe Self.forEach(new + i * Self.bucketBytes, body) }
     }
 
+    /// Calls `body` with the records of a bucket chosen by chance, which may be empty.
+    func sampleBucket(
+        _ generator: inout some RandomNumberGenerator, _ body: (Record) -> Void
+    ) {
+        let first = max(moved, 0)
+        let oldLeft = Int(oldMask) + 1 - first
+        let total = oldLeft + (moved >= 0 ? Int(newMask) + 1 : 0)
+        let i = Int.random(in: 0..<total, using: &generator)
+        let bucket =
+            unsafe i < oldLeft
+            ? old + (first + i) * Self.bucketBytes : new + (i - oldLeft) * Self.bucketBytes
+        unsafe Self.forEach(bucket, body)
+    }
+
     /// A record chosen by chance; nil when there is none.
     ///
     /// A bucket is drawn until one is not empty, then one of its records: records in thin buckets

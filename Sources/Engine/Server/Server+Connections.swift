@@ -147,8 +147,8 @@ extension Server {
     private mutating func mirror(_ slot: Int) {
         let held = connections[slot].input.count
         if held == 0, executor.call.clients[slot].inputBytes == 0 { return }
-        executor.call.clients[slot].inputBytes = held
-        executor.call.clients[slot].inputFreeBytes = connections[slot].input.capacity - held
+        executor.call.clients.noteInput(
+            slot, held: held, free: connections[slot].input.capacity - held)
     }
 
     // MARK: - Out
@@ -259,8 +259,8 @@ extension Server {
     }
 
     private mutating func mirrorOutput(_ slot: Int) {
-        executor.call.clients[slot].outputBytes = connections[slot].unsentBytes
-        executor.call.clients[slot].outputCapacity = connections[slot].outputCapacity
+        executor.call.clients.noteOutput(
+            slot, held: connections[slot].unsentBytes, capacity: connections[slot].outputCapacity)
     }
 
     /// A client that does not read must not hold any amount of memory.

@@ -81,6 +81,7 @@ package struct Server: ~Copyable {
         resumeYielded()
         // May change keys, so it comes before replies leave.
         executor.expireDue()
+        executor.evictDue()
         runCron()
         carryOutRequests()
         // Replies to clients that waited go out with the others.

@@ -122,6 +122,28 @@
         slots[slot] = UInt(bitPattern: chunk)
     }
 
+    /// A payload chosen by chance, though not each with the same; nil when none is found at once.
+    func sample(_ generator: inout some RandomNumberGenerator) -> UInt64? {
+        var total = 0
+        for level in 0..<Self.levels { total += occupiedCount[level] }
+        guard total > 0 else { return nil }
+        var rank = Int.random(in: 0..<total, using: &generator)
+        for i in 0..<occupied.count {
+            var word = occupied[i]
+            if rank >= word.nonzeroBitCount {
+                rank -= word.nonzeroBitCount
+                continue
+            }
+            for _ in 0..<rank { word &= word &- 1 }
+            let slot = i * 64 + word.trailingZeroBitCount
+            guard let chunk = unsafe UnsafeRawPointer(bitPattern: slots[slot]) else { return nil }
+            let n = unsafe chunk.load(fromByteOffset: 8, as: UInt32.self)
+            let k = Int.random(in: 0..<max(Int(n), 1), using: &generator)
+            return unsafe chunk.load(fromByteOffset: 16 + k * 8, as: UInt64.self)
+        }
+        return nil
+    }
+
     // MARK: - Coming up
 
     /// The next payload whose slot has come up at `now`; nil when there is none.
