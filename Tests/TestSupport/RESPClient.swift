@@ -73,6 +73,11 @@ package final class RESPClient {
         return try reply()
     }
 
+    /// The same for words that are text.
+    package static func request(_ words: [String]) -> [UInt8] {
+        request(words.map { Array($0.utf8) })
+    }
+
     /// `words` as bytes on the wire.
     package static func request(_ words: [[UInt8]]) -> [UInt8] {
         var bytes = Array("*\(words.count)\r\n".utf8)
