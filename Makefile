@@ -10,7 +10,7 @@ SWIFT ?= swift
 # Arguments for the server: make run ARGS="--port 7000"
 ARGS ?=
 
-.PHONY: run build test bench lint format install docs peers audit clean
+.PHONY: run build test test-asan test-tsan fuzz bench lint format install docs peers audit clean
 
 run: build
 	@exec .build/release/martlet $(ARGS)
@@ -33,6 +33,24 @@ peers:
 bench: build peers
 	@scripts/packages bench
 	Benchmarks/bench $(BENCH)
+
+# Random input until FUZZ_SECONDS are over: bytes under libFuzzer, then requests from the grammar.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@scripts/packages test
+	cd Fuzz && $(SWIFT) build --product FuzzRequests -Xswiftc -sanitize=fuzzer,address
+	mkdir -p Fuzz/.build/corpus
+	cd Fuzz && SWIFT_BACKTRACE=enable=no .build/debug/FuzzRequests -max_total_time=$(FUZZ_SECONDS) -max_len=4096 .build/corpus
+	MARTLET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(SWIFT) test --filter FuzzTests
+
+# Every test under a sanitizer.
+test-asan:
+	@scripts/packages test
+	$(SWIFT) test --sanitize address --scratch-path .build-asan
+
+test-tsan:
+	@scripts/packages test
+	$(SWIFT) test --sanitize thread --scratch-path .build-tsan
 
 # What the compiler made of the hot path: instructions, and calls that must not be there.
 audit: build
@@ -59,4 +77,4 @@ install: build
 	install -m 644 martlet.conf $(DESTDIR)$(PREFIX)/share/martlet/martlet.conf
 
 clean:
-	rm -rf .build .build-*
+	rm -rf .build .build-* Fuzz/.build

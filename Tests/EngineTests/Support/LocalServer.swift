@@ -35,4 +35,10 @@ final class LocalServer {
         _ = executor.serve(bytes.span, &state, client: slot, &reply)
         return reply.out.span.array
     }
+
+    /// Whether the client waits for a key.
+    var isBlocked: Bool { executor.call.clients[slot].wait != nil }
+
+    /// Ends the client's wait.
+    func unblock() { executor.call.endWait(slot) }
 }
