@@ -258,6 +258,7 @@ struct RingBackend: ~Copyable {
     /// The bytes of a completed receive, until the next `wait`.
     @_lifetime(borrow self)
     func bytes(_ completion: Completion) -> Span<UInt8> {
-        ring.bytes(Ring.buffer(completion.outcome.flags) ?? 0, max(completion.count, 0))
+        guard let buffer = Ring.buffer(completion.outcome.flags) else { return Span() }
+        return ring.bytes(buffer, max(completion.count, 0))
     }
 }
