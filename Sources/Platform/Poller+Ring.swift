@@ -78,7 +78,7 @@ struct RingBackend: ~Copyable {
 
     mutating func watch(_ fd: Int32, token: UInt64, read: Bool, write: Bool) throws(SystemError) {
         guard registrations[fd] == nil else {
-            throw SystemError(operation: "io_uring_enter", code: EEXIST)
+            throw SystemError(operation: "io_uring", code: EEXIST)
         }
         generation = (generation &+ 1) & 0xFFF_FFFF
         registrations[fd] = Registration(
@@ -88,7 +88,7 @@ struct RingBackend: ~Copyable {
 
     mutating func modify(_ fd: Int32, token: UInt64, read: Bool, write: Bool) throws(SystemError) {
         guard let old = registrations[fd] else {
-            throw SystemError(operation: "io_uring_enter", code: ENOENT)
+            throw SystemError(operation: "io_uring", code: ENOENT)
         }
         cancelPoll(fd, old)
         registrations[fd] = nil

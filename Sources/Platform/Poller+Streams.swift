@@ -18,20 +18,17 @@
 //  - Received bytes are valid until the next `wait`, whether or not the connection is closed.
 
 extension Poller {
-    /// Whether streams are served by completion.
-    public var completesStreams: Bool { kind == .ioUring }
-
     /// Accepts connections until a completion says that there are no more.
     public mutating func accept(_ listener: Int32, token: UInt64) {
-        ring?.accept(listener, token)
+        ring?.value.accept(listener, token)
     }
 
     /// Ends accepting, and returns when the listener may be closed.
-    public mutating func stopAccepting(_ listener: Int32) { ring?.stop(listener) }
+    public mutating func stopAccepting(_ listener: Int32) { ring?.value.stop(listener) }
 
     /// Receives bytes until a completion says that there are no more.
     public mutating func receive(_ descriptor: Int32, token: UInt64) {
-        ring?.receive(descriptor, token)
+        ring?.value.receive(descriptor, token)
     }
 
     /// Queues bytes to send with the next `wait`; reported when they do not go in whole, or always
@@ -39,29 +36,29 @@ extension Poller {
     @inline(__always) public mutating func send(
         _ descriptor: Int32, token: UInt64, _ bytes: Span<UInt8>, isReported: Bool
     ) {
-        ring?.send(descriptor, token, bytes, isReported: isReported)
+        ring?.value.send(descriptor, token, bytes, isReported: isReported)
     }
 
     /// Reports once when the socket takes bytes again.
     public mutating func awaitWritable(_ descriptor: Int32, token: UInt64) {
-        ring?.awaitWritable(descriptor, token)
+        ring?.value.awaitWritable(descriptor, token)
     }
 
     /// Ends the requests of a connection and closes it, behind what is queued to be sent.
     public mutating func close(
         _ descriptor: Int32, token: UInt64, isReceiving: Bool, awaitsWritable: Bool
     ) {
-        ring?.close(
+        ring?.value.close(
             descriptor, token, isReceiving: isReceiving, awaitsWritable: awaitsWritable)
     }
 
     /// Sends what is queued and ends all requests: nothing may follow but closing descriptors.
-    public mutating func finish() { ring?.finish() }
+    public mutating func finish() { ring?.value.finish() }
 
     /// How many sends of the last turn were short, failed, or had to be reported.
     public var reportedSends: Int {
         switch ring {
-        case .some(let ring): ring.sends.count
+        case .some(let ring): ring.value.sends.count
         case .none: 0
         }
     }
@@ -69,7 +66,7 @@ extension Poller {
     /// Send `i` of `reportedSends`.
     public func reportedSend(_ i: Int) -> Completion {
         switch ring {
-        case .some(let ring): return ring.sends[i]
+        case .some(let ring): return ring.value.sends[i]
         case .none: preconditionFailure("no ring")
         }
     }
@@ -77,7 +74,7 @@ extension Poller {
     /// How many other requests of streams were completed.
     public var completionCount: Int {
         switch ring {
-        case .some(let ring): ring.completions.count
+        case .some(let ring): ring.value.completions.count
         case .none: 0
         }
     }
@@ -85,7 +82,7 @@ extension Poller {
     /// Completion `i` of `completionCount`.
     public func completion(_ i: Int) -> Completion {
         switch ring {
-        case .some(let ring): return ring.completions[i]
+        case .some(let ring): return ring.value.completions[i]
         case .none: preconditionFailure("no ring")
         }
     }
@@ -94,7 +91,7 @@ extension Poller {
     @_lifetime(borrow self)
     public func bytes(_ completion: Completion) -> Span<UInt8> {
         switch ring {
-        case .some(let ring): ring.bytes(completion)
+        case .some(let ring): ring.value.bytes(completion)
         case .none: Span()
         }
     }

@@ -51,21 +51,24 @@ public struct Poller: ~Copyable {
     public let kind: Kind
     /// One of the two is there.
     private let epoll: EpollBackend?
-    var ring: RingBackend?
+    var ring: Box<RingBackend>?
+    /// Whether streams are served by completion; see Poller+Streams.swift.
+    public let completesStreams: Bool
 
     /// Opens a poller.
     public init(_ kind: Kind = .epoll) throws(SystemError) {
         switch kind {
         case .epoll: self.init(try EpollBackend(events: Poller.eventsPerWaitMax), nil)
-        case .ioUring: self.init(nil, try RingBackend())
+        case .ioUring: self.init(nil, Box(try RingBackend()))
         }
     }
 
-    private init(_ epoll: consuming EpollBackend?, _ ring: consuming RingBackend?) {
+    private init(_ epoll: consuming EpollBackend?, _ ring: consuming Box<RingBackend>?) {
         switch epoll {
         case .some: kind = .epoll
         case .none: kind = .ioUring
         }
+        completesStreams = kind == .ioUring
         self.epoll = epoll
         self.ring = ring
     }
@@ -75,7 +78,7 @@ public struct Poller: ~Copyable {
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool = false
     ) throws(SystemError) {
         try epoll?.watch(descriptor, token: token, read: read, write: write)
-        try ring?.watch(descriptor, token: token, read: read, write: write)
+        try ring?.value.watch(descriptor, token: token, read: read, write: write)
     }
 
     /// Replaces what is asked of a registered descriptor, and its token.
@@ -83,13 +86,13 @@ public struct Poller: ~Copyable {
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool
     ) throws(SystemError) {
         try epoll?.modify(descriptor, token: token, read: read, write: write)
-        try ring?.modify(descriptor, token: token, read: read, write: write)
+        try ring?.value.modify(descriptor, token: token, read: read, write: write)
     }
 
     /// Ends a registration; does nothing if there is none.
     public mutating func forget(_ descriptor: Int32) {
         epoll?.forget(descriptor)
-        ring?.forget(descriptor)
+        ring?.value.forget(descriptor)
     }
 
     /// Waits until something is ready.
@@ -99,7 +102,7 @@ public struct Poller: ~Copyable {
     /// - Parameter nanoseconds: How long at most; 0 does not wait, negative means for ever.
     /// - Returns: How many events there are.
     public mutating func wait(nanoseconds: Int64) -> Int {
-        epoll?.wait(nanoseconds: nanoseconds) ?? ring?.wait(nanoseconds: nanoseconds) ?? 0
+        epoll?.wait(nanoseconds: nanoseconds) ?? ring?.value.wait(nanoseconds: nanoseconds) ?? 0
     }
 
     /// Waits as `wait(nanoseconds:)` does.
@@ -114,7 +117,7 @@ public struct Poller: ~Copyable {
         case .none: break
         }
         switch ring {
-        case .some(let ring): return ring.events[i]
+        case .some(let ring): return ring.value.events[i]
         case .none: preconditionFailure("no backend")
         }
     }

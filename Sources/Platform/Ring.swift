@@ -147,7 +147,7 @@ private struct Cancellation {
             cp_ring_enter(fd, 0, 0, IORING_ENTER_GETEVENTS, nil, 0) >= 0
         else {
             let failure = SystemError(
-                operation: "io_uring_register", code: isComplete ? cp_errno() : ENOSYS)
+                operation: "io_uring", code: isComplete ? cp_errno() : ENOSYS)
             unsafe Self.unmap(rings, ringBytes)
             unsafe Self.unmap(entries, submissionBytes)
             unsafe Self.unmap(ringOfBuffers, Self.bufferRingBytes)
@@ -173,7 +173,11 @@ private struct Cancellation {
         // Entry i of the submission ring is entry i of the array, for ever.
         let order = unsafe Self.index(rings, sq.array)
         for i in 0..<Int(parameters.sq_entries) { unsafe order[i] = UInt32(i) }
-        for id in 0..<Self.bufferCount { provide(UInt16(id)) }
+        for id in 0..<Self.bufferCount {
+            // The pages that short requests need are there before the first one comes.
+            unsafe self.space[id * Self.bufferBytes] = 0
+            provide(UInt16(id))
+        }
         publishBuffers()
     }
 
@@ -242,7 +246,9 @@ private struct Cancellation {
     /// A signal, lack of memory and too many completions that nobody took end the call early;
     /// `pending` tells.
     ///
-    /// - Parameter nanoseconds: How long at most; negative means for ever.
+    /// - Parameters:
+    ///   - count: 0 does not wait.
+    ///   - nanoseconds: How long at most; negative means for ever.
     mutating func enter(waitingFor count: UInt32, nanoseconds: Int64) {
         unsafe cp_store_release(submissionTail, tail)
         var result: Int32

@@ -85,7 +85,9 @@ extension Poller.Kind {
     }
 
     @Test(arguments: Poller.Kind.available)
-    func `a closed peer makes the descriptor readable, and a read returns 0`(kind: Poller.Kind) throws {
+    func `a closed peer makes the descriptor readable, and a read returns 0`(kind: Poller.Kind)
+        throws
+    {
         let (a, b) = try Socket.pair()
         defer { Socket.close(b) }
         var poller = try Poller(kind)

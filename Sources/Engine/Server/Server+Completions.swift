@@ -58,7 +58,8 @@ extension Server {
     }
 
     private mutating func take(_ completion: Completion, _ slot: Int) {
-        if connections[slot].input.count > 0 || connections[slot].isBlocked {
+        let waits = connections[slot].isBlocked || connections[slot].hasYielded
+        if waits || connections[slot].input.count > 0 {
             Self.keep(completion, poller, &connections[slot])
             if connections[slot].hasYielded { return }
             if connections[slot].isBlocked { return checkInput(slot) }

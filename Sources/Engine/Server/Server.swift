@@ -60,7 +60,11 @@ package struct Server: ~Copyable {
         case .epoll: return try Poller(.epoll)
         case .ioUring: return try Poller(.ioUring)
         case .auto:
-            do throws(SystemError) { return try Poller(.ioUring) } catch { return try Poller(.epoll) }
+            do throws(SystemError) {
+                return try Poller(.ioUring)
+            } catch {
+                return try Poller(.epoll)
+            }
         }
     }
 
