@@ -221,6 +221,24 @@ struct EventLoopTests {
     }
 
     @Test(arguments: EventLoop.available)
+    func `what a killed client sends is not taken for its successor's`(loop: EventLoop) throws {
+        let server = try Self.server(loop)
+        let other = try server.connect()
+        for i in 0..<10 {
+            let old = try server.connect()
+            let id = try #require(try old("CLIENT", "ID").integer)
+            // While the server is busy, someone knocks who will get the place of the old client,
+            // and the old client's last words arrive.
+            try other.write("DEBUG SLEEP 0.05\r\nCLIENT KILL ID \(id)\r\n")
+            let new = try server.connect()
+            try? old.write("PING\r\n")
+            #expect(try other.replies(2) == [.simple("OK"), .integer(1)])
+            #expect(try new("ECHO", "\(i)") == .bulk("\(i)"))
+            new.close()
+        }
+    }
+
+    @Test(arguments: EventLoop.available)
     func `a reader that is too slow is closed at the limit`(loop: EventLoop) throws {
         let server = try Self.server(loop) {
             $0.outputBufferLimits.normal = OutputBufferLimit(
