@@ -24,6 +24,7 @@ test:
 	@scripts/peers
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
+	MARTLET_EVENT_LOOP=epoll $(SWIFT) test --skip-build --filter 'ConnectionTests|RawProtocolTests'
 	python3 -m unittest discover -s Benchmarks/tests
 
 # Real servers to compare with, and a client library, in the ignored folder .peers.

@@ -72,3 +72,18 @@ int cp_epoll_wait(
     return -1;
 #endif
 }
+
+#ifdef __linux__
+int cp_ring_setup(unsigned entries, struct io_uring_params *params) {
+    return (int)syscall(SYS_io_uring_setup, entries, params);
+}
+
+int cp_ring_enter(
+    int ring, unsigned submit, unsigned wait, unsigned flags, const void *argument, size_t size) {
+    return (int)syscall(SYS_io_uring_enter, ring, submit, wait, flags, argument, size);
+}
+
+int cp_ring_register(int ring, unsigned operation, void *argument, unsigned count) {
+    return (int)syscall(SYS_io_uring_register, ring, operation, argument, count);
+}
+#endif

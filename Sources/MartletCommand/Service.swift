@@ -44,7 +44,8 @@ struct Service {
             try? FileSystem.replace(processFile, with: line)
         }
         LifecycleText.logReady(
-            port: server.port, tcp: server.listensOnTCP, unix: server.listensOnUnixSocket, to: log)
+            port: server.port, tcp: server.listensOnTCP, unix: server.listensOnUnixSocket,
+            eventLoop: server.eventLoop, to: log)
         server.run()
         if let processFile { FileSystem.remove(processFile) }
         log.warning("\(LifecycleText.bye)")

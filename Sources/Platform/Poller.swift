@@ -1,8 +1,8 @@
 //  Poller.swift — which descriptors can be read or written now.
 //
 //  One small interface in front of the kernel's readiness calls. The backend is chosen when the
-//  poller is made and never changes; a `switch` over an enum with one case per backend costs a
-//  predicted branch per call, and there is no existential.
+//  poller is made and never changes; asking which one it is costs a predicted branch per call, and
+//  there is no existential.
 //
 //  Contract, the same for every backend:
 //  - Readiness is level-triggered: what was not consumed is reported again by the next `wait`.
@@ -13,8 +13,8 @@
 //    are still in the list, so a token that is reused needs a generation number to tell them apart.
 //  - All calls come from one thread. Other threads reach it through a `Wakeup`.
 //
-//  Adding a backend: a `~Copyable` struct with the members of `EpollBackend`, a case in
-//  `Backend`, a line in each `switch` (the compiler names them).
+//  io_uring can do more than tell readiness; see Poller+Streams.swift. It serves one thread for
+//  life: the one that made the poller.
 
 /// What happened to one descriptor.
 public struct PollEvent: Sendable, Equatable {
@@ -35,53 +35,64 @@ public struct PollEvent: Sendable, Equatable {
 public struct Poller: ~Copyable {
     /// The kernel interfaces there are.
     public enum Kind: String, Sendable, CaseIterable {
+        /// Level-triggered epoll, which is always there.
         case epoll
+        /// Requests and completions in shared memory; old kernels and sandboxes refuse it.
+        case ioUring = "io_uring"
+
+        /// Whether this process may use it.
+        public var isAvailable: Bool { (try? Poller(self)) != nil }
     }
 
-    /// Events fetched by one `wait` at most; the rest follow with the next one.
+    /// Events fetched from epoll by one `wait` at most; the rest follow with the next one.
     public static let eventsPerWaitMax = 1024
-
-    enum Backend: ~Copyable {
-        case epoll(EpollBackend)
-    }
 
     /// The kernel interface in use.
     public let kind: Kind
-    private let backend: Backend
+    /// One of the two is there.
+    private let epoll: EpollBackend?
+    var ring: Box<RingBackend>?
+    /// Whether streams are served by completion; see Poller+Streams.swift.
+    public let completesStreams: Bool
 
-    /// Opens a poller; `kind` nil takes the best that the kernel offers.
-    public init(_ kind: Kind? = nil) throws(SystemError) {
-        self.kind = kind ?? .epoll
-        switch self.kind {
-        case .epoll: backend = .epoll(try EpollBackend(events: Poller.eventsPerWaitMax))
+    /// Opens a poller.
+    public init(_ kind: Kind = .epoll) throws(SystemError) {
+        switch kind {
+        case .epoll: self.init(try EpollBackend(events: Poller.eventsPerWaitMax), nil)
+        case .ioUring: self.init(nil, Box(try RingBackend()))
         }
+    }
+
+    private init(_ epoll: consuming EpollBackend?, _ ring: consuming Box<RingBackend>?) {
+        switch epoll {
+        case .some: kind = .epoll
+        case .none: kind = .ioUring
+        }
+        completesStreams = kind == .ioUring
+        self.epoll = epoll
+        self.ring = ring
     }
 
     /// Registers a descriptor that is not yet registered.
     public mutating func watch(
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool = false
     ) throws(SystemError) {
-        switch backend {
-        case .epoll(let epoll):
-            try epoll.watch(descriptor, token: token, read: read, write: write)
-        }
+        try epoll?.watch(descriptor, token: token, read: read, write: write)
+        try ring?.value.watch(descriptor, token: token, read: read, write: write)
     }
 
     /// Replaces what is asked of a registered descriptor, and its token.
     public mutating func modify(
         _ descriptor: Int32, token: UInt64, read: Bool = true, write: Bool
     ) throws(SystemError) {
-        switch backend {
-        case .epoll(let epoll):
-            try epoll.modify(descriptor, token: token, read: read, write: write)
-        }
+        try epoll?.modify(descriptor, token: token, read: read, write: write)
+        try ring?.value.modify(descriptor, token: token, read: read, write: write)
     }
 
     /// Ends a registration; does nothing if there is none.
     public mutating func forget(_ descriptor: Int32) {
-        switch backend {
-        case .epoll(let epoll): epoll.forget(descriptor)
-        }
+        epoll?.forget(descriptor)
+        ring?.value.forget(descriptor)
     }
 
     /// Waits until something is ready.
@@ -91,9 +102,7 @@ public struct Poller: ~Copyable {
     /// - Parameter nanoseconds: How long at most; 0 does not wait, negative means for ever.
     /// - Returns: How many events there are.
     public mutating func wait(nanoseconds: Int64) -> Int {
-        switch backend {
-        case .epoll(let epoll): epoll.wait(nanoseconds: nanoseconds)
-        }
+        epoll?.wait(nanoseconds: nanoseconds) ?? ring?.value.wait(nanoseconds: nanoseconds) ?? 0
     }
 
     /// Waits as `wait(nanoseconds:)` does.
@@ -103,8 +112,13 @@ public struct Poller: ~Copyable {
 
     /// Event `i` of the last `wait`, which returned more than `i`.
     public subscript(i: Int) -> PollEvent {
-        switch backend {
-        case .epoll(let epoll): epoll[i]
+        switch epoll {
+        case .some(let epoll): return epoll[i]
+        case .none: break
+        }
+        switch ring {
+        case .some(let ring): return ring.value.events[i]
+        case .none: preconditionFailure("no backend")
         }
     }
 }

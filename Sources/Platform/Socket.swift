@@ -23,6 +23,18 @@ public enum Accepted: Sendable, Equatable {
     ///
     /// The connection stays in the queue and the listener stays ready, so let it rest for a while.
     case exhausted(Int32)
+
+    /// What the failure `code` of an attempt means.
+    init(code: Int32) {
+        switch code {
+        case EAGAIN: self = .none
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: self = .exhausted(code)
+        // Not a listener at all: trying again at once would never end.
+        case EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP: self = .exhausted(code)
+        // The rest are the connection's own errors, which Linux reports through `accept`.
+        default: self = .aborted
+        }
+    }
 }
 
 /// Operations on sockets.
@@ -94,16 +106,7 @@ public enum Socket {
     /// Takes one waiting connection from a listening socket.
     public static func accept(_ listener: Int32) -> Accepted {
         let descriptor = cp_accept(listener)
-        if descriptor >= 0 { return .connection(descriptor) }
-        let code = cp_errno()
-        switch code {
-        case EAGAIN: return .none
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(code)
-        // Not a listener at all: trying again at once would never end.
-        case EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP: return .exhausted(code)
-        // The rest are the connection's own errors, which Linux reports through `accept`.
-        default: return .aborted
-        }
+        return descriptor >= 0 ? .connection(descriptor) : Accepted(code: cp_errno())
     }
 
     // MARK: Connecting

@@ -10,9 +10,14 @@ package final class EmbeddedServer {
     private let server: MartletServer
 
     /// Starts a server; `configure` may change any setting but the port.
+    ///
+    /// The variable MARTLET_EVENT_LOOP names the event loop that servers of tests use which do not
+    /// choose one.
     package init(_ configure: (inout Configuration) -> Void = { _ in }) throws {
         var configuration = Configuration()
         configuration.enableDebugCommand = .yes
+        let choice = Programs.environment("MARTLET_EVENT_LOOP") ?? ""
+        if let eventLoop = EventLoop(rawValue: choice) { configuration.eventLoop = eventLoop }
         configure(&configuration)
         let collected = log
         let logger = Logger(label: "test") { _ in CollectingHandler(collected) }

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/io_uring.h>
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -137,4 +138,50 @@ void cp_thread_name(char *into, size_t capacity);
 /// `epoll_pwait2`; -1 with `ENOSYS` where the C library or the kernel lacks it.
 int cp_epoll_wait(
     int epoll, struct epoll_event *events, int max, const struct timespec *timeout);
+
+// io_uring, by number: the C library has no names for its three calls.
+int cp_ring_setup(unsigned entries, struct io_uring_params *params);
+int cp_ring_enter(
+    int ring, unsigned submit, unsigned wait, unsigned flags, const void *argument, size_t size);
+int cp_ring_register(int ring, unsigned operation, void *argument, unsigned count);
+
+// Newer than the headers of some distributions; the running kernel is what has to know them.
+#ifndef IORING_SETUP_SUBMIT_ALL
+#define IORING_SETUP_SUBMIT_ALL (1U << 7)
+#endif
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8)
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+#ifndef IORING_ACCEPT_MULTISHOT
+#define IORING_ACCEPT_MULTISHOT (1U << 0)
+#endif
+#ifndef IORING_RECV_MULTISHOT
+#define IORING_RECV_MULTISHOT (1U << 1)
+#endif
+enum {
+    cp_ring_select_buffer = 1 << 5,      // IOSQE_BUFFER_SELECT
+    cp_ring_skip_success = 1 << 6,       // IOSQE_CQE_SKIP_SUCCESS
+    cp_ring_register_buffers = 22,       // IORING_REGISTER_PBUF_RING
+    cp_ring_cancel_and_wait = 24,       // IORING_REGISTER_SYNC_CANCEL
+    cp_ring_cancel_all = 1 << 0,         // IORING_ASYNC_CANCEL_ALL
+    cp_ring_cancel_descriptor = 1 << 1,  // IORING_ASYNC_CANCEL_FD
+    cp_ring_cancel_any = 1 << 2,         // IORING_ASYNC_CANCEL_ANY
+};
+
+// Indices that the kernel and this process hand each other entries with.
+static inline uint32_t cp_load_acquire(const uint32_t *p) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void cp_store_release(uint32_t *p, uint32_t value) {
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+static inline void cp_store_release16(uint16_t *p, uint16_t value) {
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
 #endif

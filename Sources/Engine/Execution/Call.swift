@@ -57,6 +57,8 @@ struct Call: ~Copyable {
     var log: Logger
     /// Sockets that accept connections.
     var listeners: [Listener] = []
+    /// The kernel's interface that the loop waits on, for INFO.
+    var eventLoop = ""
     var rates = Rates()
     /// Bytes that the server uses before the first key.
     var startupMemory = 0

@@ -80,7 +80,7 @@ enum Info {
         lines.add("os", SystemInformation.kernel)
         lines.add("arch_bits", Int.bitWidth)
         lines.add("monotonic_clock", "POSIX clock_gettime")
-        lines.add("multiplexing_api", "epoll")
+        lines.add("multiplexing_api", call.eventLoop)
         lines.add("process_id", SystemInformation.processID)
         lines.add("process_supervised", "no")
         lines.add("run_id", identity.runID)

@@ -46,6 +46,7 @@ extension Directive {
         .number("maxclients", \.maxClients, .count(1...Int(UInt32.max))),
         .flag("protected-mode", \.protectedMode),
         .number("max-new-connections-per-cycle", \.maxNewConnectionsPerCycle, .count(1...1000)),
+        .choice("event-loop", \.eventLoop, .immutable),
         .unused("bind-source-addr", .text, "", Reason.replication),
         .unused("socket-mark-id", .count(0...Int(UInt32.max)), "0", Reason.platform, .immutable),
     ]

@@ -35,6 +35,8 @@ public struct Configuration: Sendable {
     public var protectedMode = true
     /// Accepted per turn of the loop.
     public var maxNewConnectionsPerCycle = 10
+    /// How the server waits for its clients.
+    public var eventLoop = EventLoop.auto
 
     // MARK: - Security
 
@@ -150,6 +152,14 @@ public enum Permission: String, Sendable, CaseIterable {
         case .local: isLocal
         }
     }
+}
+
+/// The kernel's interface that a server waits on.
+public enum EventLoop: String, Sendable, CaseIterable {
+    /// io_uring where the system allows it, else epoll.
+    case auto
+    case ioUring = "io_uring"
+    case epoll
 }
 
 /// What is worth a line in the log, most talkative first.

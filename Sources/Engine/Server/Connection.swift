@@ -9,7 +9,7 @@ import Platform
 struct Connection: ~Copyable {
     /// -1 when the slot is free.
     private(set) var descriptor: Int32 = -1
-    /// Tells a connection from earlier ones in the same slot; 30 bits.
+    /// Tells a connection from earlier ones in the same slot; 28 bits.
     private(set) var generation: UInt32 = 0
     /// A request that is not complete yet, from its first byte on.
     var input = ByteBuffer()
@@ -19,6 +19,10 @@ struct Connection: ~Copyable {
     private var sentBytes = 0
     /// This turn's replies in the arena.
     var replies = 0..<0
+    /// The part of the arena that the kernel was asked to send, until the next turn begins.
+    var queued = 0..<0
+    /// The kernel was asked for what the client sends.
+    var isReceiving = false
     /// Stands in the list of connections with something to send.
     var isDirty = false
     /// The poller tells when the socket takes more.
@@ -65,7 +69,7 @@ struct Connection: ~Copyable {
 
     /// Makes the slot a new connection.
     mutating func open(_ descriptor: Int32) {
-        let next = (generation &+ 1) & 0x3FFF_FFFF
+        let next = (generation &+ 1) & 0x0FFF_FFFF
         self = Connection()
         generation = next
         self.descriptor = descriptor

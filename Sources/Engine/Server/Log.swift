@@ -180,8 +180,11 @@ public enum LifecycleText {
     }
 
     /// The lines of a server that has bound its addresses and accepts connections from now on.
-    public static func logReady(port: Int, tcp: Bool, unix: Bool, to logger: Logger) {
+    public static func logReady(
+        port: Int, tcp: Bool, unix: Bool, eventLoop: String, to logger: Logger
+    ) {
         logger.notice("\(running(port: port))")
+        logger.notice("Event loop: \(eventLoop)")
         logger.notice("PID: \(SystemInformation.processID)")
         logger.notice("\(initialized)")
         if tcp { logger.notice("\(readyTCP)") }

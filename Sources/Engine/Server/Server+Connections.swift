@@ -12,28 +12,32 @@ extension Server {
             let n = unsafe connections[slot].input.fill(Self.readBytes) {
                 unsafe Socket.read(fd, into: $0)
             }
-            guard account(slot, n), !connections[slot].hasYielded else { return }
+            guard moved(slot, n), !connections[slot].hasYielded else { return }
             if connections[slot].isBlocked { return checkInput(slot) }
             return serveHeld(slot)
         }
         shared.removeAll()
         let n = unsafe shared.fill(Self.readBytes) { unsafe Socket.read(fd, into: $0) }
-        guard account(slot, n) else { return }
+        guard moved(slot, n) else { return }
         let start = arena.out.count
         let served = Self.serve(shared, &executor, &connections[slot], slot, &arena)
         finish(slot, served, start)
     }
 
     /// Counts what was read; false when nothing was, which may end the connection.
-    private mutating func account(_ slot: Int, _ n: Int) -> Bool {
+    private mutating func moved(_ slot: Int, _ n: Int) -> Bool {
         guard n > 0 else {
             if n != Socket.wouldBlock { close(slot) }
             return false
         }
+        account(slot, n)
+        return true
+    }
+
+    mutating func account(_ slot: Int, _ n: Int) {
         executor.call.statistics.bytesIn &+= n
         executor.call.statistics.reads &+= 1
         executor.call.clients[slot].bytesIn &+= Int64(n)
-        return true
     }
 
     /// After a protocol error nothing counts but the end of the stream.
@@ -50,7 +54,13 @@ extension Server {
         _ input: borrowing ByteBuffer, _ executor: inout Executor,
         _ connection: inout Connection, _ slot: Int, _ arena: inout Reply
     ) -> Served {
-        let bytes = input.span
+        serve(input.span, &executor, &connection, slot, &arena)
+    }
+
+    static func serve(
+        _ bytes: Bytes, _ executor: inout Executor,
+        _ connection: inout Connection, _ slot: Int, _ arena: inout Reply
+    ) -> Served {
         let served = executor.serve(bytes, &connection.parser, client: slot, &arena)
         if served.consumed < bytes.count, served.verdict != .close {
             connection.input.append(bytes.extracting(served.consumed...))
@@ -59,7 +69,7 @@ extension Server {
     }
 
     /// Serves what is held in the connection's own buffer.
-    private mutating func serveHeld(_ slot: Int) {
+    mutating func serveHeld(_ slot: Int) {
         var held = ByteBuffer()
         swap(&held, &connections[slot].input)
         let start = arena.out.count
@@ -90,7 +100,7 @@ extension Server {
     }
 
     /// Takes note of what serving a connection came to.
-    private mutating func finish(_ slot: Int, _ served: Served, _ start: Int) {
+    mutating func finish(_ slot: Int, _ served: Served, _ start: Int) {
         switch served.verdict {
         case .done: break
         case .yielded:
@@ -134,7 +144,7 @@ extension Server {
     }
 
     /// A client that sends without end must not hold any amount of memory.
-    private mutating func checkInput(_ slot: Int) {
+    mutating func checkInput(_ slot: Int) {
         if connections[slot].input.count > executor.call.configuration.clientQueryBufferLimit {
             let info = executor.call.clientInfo(slot)
             log.warning("Closing client that reached max query buffer length: \(info)")
@@ -172,7 +182,7 @@ extension Server {
         dirty.append(slot)
     }
 
-    private static func keep(
+    static func keep(
         _ arena: borrowing Reply, _ range: Range<Int>, _ connection: inout Connection
     ) {
         connection.hold(arena.out.span.extracting(range))
@@ -190,6 +200,11 @@ extension Server {
             send(slot)
         }
         dirty.removeAll(keepingCapacity: true)
+        // The kernel reads it until the next turn begins.
+        if !poller.completesStreams { clearArena() }
+    }
+
+    mutating func clearArena() {
         arena.out.removeAll()
         arena.out.shrink(to: Self.arenaBytesKept)
     }
@@ -204,6 +219,7 @@ extension Server {
         }
         var sent = 0
         if !range.isEmpty {
+            if poller.completesStreams { return queue(slot, range) }
             let fd = connections[slot].descriptor
             sent = Socket.write(fd, arena.out.span.extracting(range))
             if sent == Socket.broken { return close(slot) }
@@ -217,16 +233,22 @@ extension Server {
         if connections[slot].isClosing { close(slot) }
     }
 
-    private mutating func countOut(_ slot: Int, _ n: Int) {
+    mutating func countOut(_ slot: Int, _ n: Int) {
         executor.call.statistics.bytesOut &+= n
         executor.call.statistics.writes &+= 1
         executor.call.clients[slot].bytesOut &+= Int64(n)
     }
 
-    private mutating func waitToWrite(_ slot: Int) {
+    /// Takes back what was counted before it was known how much goes out.
+    mutating func uncountOut(_ slot: Int, _ n: Int) {
+        executor.call.statistics.bytesOut &-= n
+        executor.call.clients[slot].bytesOut &-= Int64(n)
+    }
+
+    mutating func waitToWrite(_ slot: Int) {
         if !connections[slot].waitsToWrite {
             connections[slot].waitsToWrite = true
-            watch(slot, write: true)
+            if poller.completesStreams { awaitWritable(slot) } else { watch(slot, write: true) }
             guard connections[slot].isOpen else { return }
         }
         checkLimits(slot)
@@ -288,8 +310,12 @@ extension Server {
 
     mutating func close(_ slot: Int) {
         guard connections[slot].isOpen else { return }
-        poller.forget(connections[slot].descriptor)
-        Socket.close(connections[slot].descriptor)
+        if poller.completesStreams {
+            endRequests(slot)
+        } else {
+            poller.forget(connections[slot].descriptor)
+            Socket.close(connections[slot].descriptor)
+        }
         connections[slot].close()
         executor.call.endWait(slot)
         executor.call.clients.close(slot)

@@ -28,6 +28,7 @@ extension Server {
         let now = executor.call.now
         let hz = executor.call.configuration.hz
         guard cron.isDue(now, hz: hz) else { return }
+        resumeAccepting()
         executor.call.sampleRates()
         executor.call.samplePeakMemory()
         executor.resizeTables()

@@ -101,9 +101,13 @@ extension Server {
     /// Listens on these from now on and gives up the others.
     mutating func take(_ wanted: [Listener]) {
         let old = executor.call.listeners
-        for listener in old { poller.forget(listener.descriptor) }
+        for listener in old {
+            poller.completesStreams
+                ? poller.stopAccepting(listener.descriptor) : poller.forget(listener.descriptor)
+        }
         for listener in old where !wanted.contains(listener) { listener.close() }
         executor.call.listeners = wanted
+        if poller.completesStreams { return acceptAll() }
         for (i, listener) in wanted.enumerated() {
             do throws(SystemError) {
                 try poller.watch(listener.descriptor, token: EventToken.listenerWord(i))
@@ -120,16 +124,18 @@ extension Server {
             case .connection(let fd): open(fd, isUnix: listener.isUnix)
             case .none: return
             case .aborted: continue
-            case .exhausted(let code):
-                let reason = SystemError(operation: "accept", code: code).reason
-                log.warning("Accepting client connection: \(reason)")
-                acceptsAgainAt = executor.call.now + 100
-                return
+            case .exhausted(let code): return restAccepting(code)
             }
         }
     }
 
-    private mutating func open(_ fd: Int32, isUnix: Bool) {
+    mutating func restAccepting(_ code: Int32) {
+        let reason = SystemError(operation: "accept", code: code).reason
+        log.warning("Accepting client connection: \(reason)")
+        acceptsAgainAt = executor.call.now + 100
+    }
+
+    mutating func open(_ fd: Int32, isUnix: Bool) {
         if let reason = objection(to: fd, isUnix: isUnix) {
             executor.call.statistics.rejectedConnections += 1
             // Best effort: the socket's buffer is empty.
@@ -146,6 +152,7 @@ extension Server {
         let slot = executor.openClient(descriptor: fd, isUnix: isUnix)
         while connections.count <= slot { connections.append(Connection()) }
         connections[slot].open(fd)
+        if poller.completesStreams { return receive(slot) }
         let generation = connections[slot].generation
         do throws(SystemError) {
             try poller.watch(fd, token: EventToken.connectionWord(slot, generation))

@@ -27,10 +27,15 @@ package struct Server: ~Copyable {
     var isStopping = false
     /// Accepting rests until this time because descriptors ran out, in Unix milliseconds.
     var acceptsAgainAt: Int64 = 0
+    /// Listeners that rest until then, and how often all were set up, for completions.
+    var restingListeners: [Int] = []
+    var acceptRound: UInt32 = 0
     let mailbox: Mailbox<ServerMessage>
     /// Signals of the process; nil inside another program.
     let signals: Signals?
     var log: Logger { executor.call.log }
+    /// The kernel's interface that the loop waits on: `io_uring` or `epoll`.
+    package var eventLoop: String { poller.kind.rawValue }
 
     static var readBytes: Int { 64 << 10 }
     /// Replies that the arena keeps room for between turns.
@@ -41,11 +46,26 @@ package struct Server: ~Copyable {
         _ configuration: Configuration, identity: ServerIdentity, log: Logger,
         mailbox: Mailbox<ServerMessage>, signals: Signals? = nil
     ) throws(SystemError) -> Server {
-        var poller = try Poller()
+        var poller = try Self.poller(for: configuration.eventLoop)
         try poller.watch(mailbox.wakeup.descriptor, token: EventToken.mailboxWord)
         if let signals { try poller.watch(signals.descriptor, token: EventToken.signalWord) }
-        let executor = Executor(configuration: configuration, identity: identity, log: log)
+        var executor = Executor(configuration: configuration, identity: identity, log: log)
+        executor.call.eventLoop = poller.kind.rawValue
         return Server(executor, poller, mailbox, signals)
+    }
+
+    /// The poller that was asked for, or the best one that the system allows.
+    private static func poller(for choice: EventLoop) throws(SystemError) -> Poller {
+        switch choice {
+        case .epoll: return try Poller(.epoll)
+        case .ioUring: return try Poller(.ioUring)
+        case .auto:
+            do throws(SystemError) {
+                return try Poller(.ioUring)
+            } catch {
+                return try Poller(.epoll)
+            }
+        }
     }
 
     private init(
@@ -69,6 +89,7 @@ package struct Server: ~Copyable {
     /// Serves until it is told to stop.
     package mutating func run() {
         while !isStopping { turn() }
+        poller.finish()
     }
 
     /// One turn of the loop: the order of its lines is a contract.
@@ -76,6 +97,7 @@ package struct Server: ~Copyable {
         let events = poller.wait(milliseconds: timeout())
         // One time stamp per turn: every command of the turn sees the same time.
         executor.tick()
+        if poller.completesStreams { serveCompletions() }
         for i in 0..<events { serve(poller[i]) }
         // After new requests, so that a long pipeline does not come first twice.
         resumeYielded()
@@ -86,7 +108,7 @@ package struct Server: ~Copyable {
         carryOutRequests()
         // Replies to clients that waited go out with the others.
         deliverPosts()
-        // One write per connection and turn.
+        // One write per connection and turn; with io_uring the kernel gets them with `wait`.
         flush()
         // Last: nobody above may hold a connection that is gone.
         closeDoomed()

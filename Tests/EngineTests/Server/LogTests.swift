@@ -75,7 +75,7 @@ import Testing
         try configuration.load(text: "io-threads 4\nlogfile \(directory.path)/log\n")
         let logger = try RedisLineHandler.logger(for: configuration)
         LifecycleText.logStart(of: configuration, to: logger)
-        LifecycleText.logReady(port: 7, tcp: true, unix: true, to: logger)
+        LifecycleText.logReady(port: 7, tcp: true, unix: true, eventLoop: "epoll", to: logger)
         let bytes = try FileSystem.read(directory.path + "/log", bytesMax: 10_000)
         let text = String(decoding: bytes, as: UTF8.self)
         for words in [
