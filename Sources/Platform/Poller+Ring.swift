@@ -9,7 +9,7 @@
 import CPlatform
 
 /// What one request of a stream came to.
-public struct Completion: Sendable {
+public struct Completion: Sendable, BitwiseCopyable {
     /// What was asked for.
     public enum Operation: UInt8, Sendable {
         /// Nobody asks: a cancellation, a close.
@@ -67,10 +67,10 @@ struct RingBackend: ~Copyable {
     private var registrations: [Int32: Registration] = [:]
     private var generation: UInt32 = 0
     /// Descriptors to ask about again, because the last answer was reported.
-    private var reported: [Int32] = []
-    private(set) var events: [PollEvent] = []
-    private(set) var sends: [Completion] = []
-    private(set) var completions: [Completion] = []
+    private var reported = Batch<Int32>()
+    private(set) var events = Batch<PollEvent>()
+    private(set) var sends = Batch<Completion>()
+    private(set) var completions = Batch<Completion>()
 
     init() throws(SystemError) { ring = try Ring() }
 
@@ -182,11 +182,10 @@ struct RingBackend: ~Copyable {
 
     mutating func wait(nanoseconds: Int64) -> Int {
         returnBuffers()
-        events.removeAll(keepingCapacity: true)
-        sends.removeAll(keepingCapacity: true)
-        completions.removeAll(keepingCapacity: true)
-        for fd in reported { arm(fd) }
-        reported.removeAll(keepingCapacity: true)
+        events.removeAll()
+        sends.removeAll()
+        completions.removeAll()
+        askAgain()
         ring.enter(waitingFor: nanoseconds == 0 ? 0 : 1, nanoseconds: nanoseconds)
         collect()
         // The memory of sends is free afterwards, so all of them have to be with the kernel and
@@ -196,6 +195,12 @@ struct RingBackend: ~Copyable {
             collect()
         }
         return events.count
+    }
+
+    /// Whatever was reported is asked for again.
+    private mutating func askAgain() {
+        for i in 0..<reported.count { arm(reported[i]) }
+        reported.removeAll()
     }
 
     /// Hands over what is queued, without waiting; completions stay for the next `wait`.
@@ -208,10 +213,10 @@ struct RingBackend: ~Copyable {
         submit()
         ring.cancelAll()
         collect()
-        for completion in completions where completion.operation == .accept {
-            if case .connection(let fd) = completion.accepted { Descriptor.close(fd) }
+        for i in 0..<completions.count where completions[i].operation == .accept {
+            if case .connection(let fd) = completions[i].accepted { Descriptor.close(fd) }
         }
-        completions = []
+        completions.removeAll()
     }
 
     private mutating func collect() {
@@ -247,8 +252,8 @@ struct RingBackend: ~Copyable {
     /// What was received in the last turn has been served.
     private mutating func returnBuffers() {
         var isChanged = false
-        for completion in completions {
-            guard let buffer = Ring.buffer(completion.outcome.flags) else { continue }
+        for i in 0..<completions.count {
+            guard let buffer = Ring.buffer(completions[i].outcome.flags) else { continue }
             ring.provide(buffer)
             isChanged = true
         }

@@ -17,7 +17,7 @@
 //  life: the one that made the poller.
 
 /// What happened to one descriptor.
-public struct PollEvent: Sendable, Equatable {
+public struct PollEvent: Sendable, Equatable, BitwiseCopyable {
     /// The token that the descriptor was registered with.
     public let token: UInt64
     /// A read will not block: it returns bytes, the end, or an error.
