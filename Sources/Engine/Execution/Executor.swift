@@ -230,10 +230,9 @@ struct Executor: ~Copyable {
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
-        var refusals = entry.gates.intersection(raised.union(call.session.raised))
-        if refusals.contains(.memory), call.makeRoom() { refusals.remove(.memory) }
+        let refusals = entry.gates.intersection(raised.union(call.session.raised))
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
-            return refuse(id, refusals, args, &reply)
+            if isRefused(id, refusals, args, &reply) { return }
         }
         call.command = id
         do throws(CommandError) {
@@ -276,10 +275,10 @@ struct Executor: ~Copyable {
 
     // MARK: - Refusing
 
-    /// The command does not run: wrong arity, or a gate is shut.
-    @inline(never) private mutating func refuse(
+    /// Whether the command does not run: wrong arity, or a gate is shut and does not open.
+    @inline(never) private mutating func isRefused(
         _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
-    ) {
+    ) -> Bool {
         let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
         let error: CommandError =
             if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
@@ -289,8 +288,10 @@ struct Executor: ~Copyable {
             } else {
                 .outOfMemory
             }
+        if error == .outOfMemory, call.makeRoom() { return false }
         call.commandStatistics[id].rejected &+= 1
         write(error, id, &reply)
+        return true
     }
 
     /// No such command, or no such subcommand.
