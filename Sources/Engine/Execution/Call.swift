@@ -44,6 +44,8 @@ struct Call: ~Copyable {
     var posted: [Int] = []
     var pool = EvictionPool()
     var nextEvictionDatabase = 0
+    /// Records count their uses; mirrors the policy of the configuration.
+    var countsAccesses = false
     /// A use of a key just sets the access clock.
     var touchesPlainly = true
     /// A command that waited runs again.
@@ -100,7 +102,7 @@ struct Call: ~Copyable {
     mutating func setTime(_ milliseconds: Int64) {
         now = milliseconds
         clock =
-            configuration.maxMemoryPolicy.countsAccesses
+            countsAccesses
             ? AccessCounter.word(AccessCounter.initial, milliseconds)
             : UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
     }

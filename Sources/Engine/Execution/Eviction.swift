@@ -82,7 +82,7 @@ extension Call {
 
     /// Takes over what decides how uses are remembered; after a change of session or configuration.
     @inline(__always) mutating func updateTouching() {
-        touchesPlainly = !session.noTouch && !configuration.maxMemoryPolicy.countsAccesses
+        touchesPlainly = !session.noTouch && !countsAccesses
     }
 
     /// Remembers a use of `record`.
@@ -96,7 +96,7 @@ extension Call {
 
     /// Remembers a use of `record` even for a client that asked for NO-TOUCH.
     mutating func touchAlways(_ record: Record) {
-        guard configuration.maxMemoryPolicy.countsAccesses else { return record.touch(clock) }
+        guard countsAccesses else { return record.touch(clock) }
         let counter = AccessCounter.raised(
             frequency(record.accessClock), logFactor: configuration.lfuLogFactor, &random)
         record.touch(AccessCounter.word(counter, now))

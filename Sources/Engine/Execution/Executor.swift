@@ -76,6 +76,7 @@ struct Executor: ~Copyable {
         } else {
             raised.remove(.memory)
         }
+        call.countsAccesses = call.configuration.maxMemoryPolicy.countsAccesses
         call.pool.removeAll()
         call.setTime(call.now)
     }
@@ -195,23 +196,36 @@ struct Executor: ~Copyable {
     @inline(__always) private func arguments(
         _ input: Bytes, _ first: Int, _ count: Int, _ hash: UInt64
     ) -> Arguments {
-        let base = unsafe parser.isInline ? parser.scratch.address : input.address
-        return unsafe Arguments(
-            base: base.assumingMemoryBound(to: UInt8.self),
+        unsafe arguments(wordsStart(input), first, count, hash)
+    }
+
+    /// Where the words of the batch lie: in the input, or unquoted elsewhere.
+    @inline(__always) @unsafe private func wordsStart(_ input: Bytes) -> UnsafeRawPointer {
+        unsafe parser.isInline ? parser.scratch.address : input.address
+    }
+
+    @inline(__always) @unsafe private func arguments(
+        _ start: UnsafeRawPointer, _ first: Int, _ count: Int, _ hash: UInt64
+    ) -> Arguments {
+        unsafe Arguments(
+            base: start.assumingMemoryBound(to: UInt8.self),
             slots: UnsafePointer(slots.start + first), count: count, hash: hash)
     }
 
     // MARK: - Executing
 
     /// Runs the first `n` requests of the batch; returns how many ran.
-    @inline(__always) private mutating func executeBatch(
+    ///
+    /// A function of its own, so that parsing and running do not compete for registers.
+    @inline(never) private mutating func executeBatch(
         _ input: Bytes, _ n: Int, _ stop: Int, _ reply: inout Reply, _ ticks: inout UInt64
     ) -> Int {
+        let start = unsafe wordsStart(input)
         var i = 0
         while i < n {
             let request = batch[i]
             let mark = reply.out.count
-            execute(input, request, mark, &reply, &ticks)
+            unsafe execute(start, request, mark, &reply, &ticks)
             i &+= 1
             if !call.attention.isEmpty || reply.out.count > stop {
                 if attend(mark, stop, &reply) { break }
@@ -221,12 +235,12 @@ struct Executor: ~Copyable {
         return i
     }
 
-    @inline(__always) private mutating func execute(
-        _ input: Bytes, _ request: Request, _ mark: Int, _ reply: inout Reply,
+    @inline(__always) @unsafe private mutating func execute(
+        _ start: UnsafeRawPointer, _ request: Request, _ mark: Int, _ reply: inout Reply,
         _ ticks: inout UInt64
     ) {
-        let args = arguments(
-            input, Int(request.first), Int(request.count), request.hash)
+        let args = unsafe arguments(
+            start, Int(request.first), Int(request.count), request.hash)
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
