@@ -100,6 +100,8 @@ struct Executor: ~Copyable {
             let done = executeBatch(input, n, stop, &reply, &ticks)
             if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = Int(batch[done &- 1].end)
+                // What was parsed ahead is parsed again.
+                state = ParserState()
                 verdict =
                     call.attention.contains(.close)
                     ? .close : call.attention.contains(.blocked) ? .blocked : .yielded

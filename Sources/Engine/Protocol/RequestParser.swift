@@ -180,8 +180,8 @@ struct RequestParser: ~Copyable {
         if length > RequestLimits.unauthenticatedBulkBytesMax, !limits.isAuthenticated {
             throw .unauthenticatedBulkLength
         }
-        // Offsets are kept in 32 bits.
-        guard state.position + Int(length) < Int(UInt32.max) - 4 else { throw .bulkLength }
+        // Offsets are kept in 32 bits; a sum with a length of any size could overflow.
+        guard length < Int64(UInt32.max) - 4 - Int64(state.position) else { throw .bulkLength }
         state.awaited = Int(length)
         state.position = end + 2 - start
         return true
