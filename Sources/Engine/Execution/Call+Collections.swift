@@ -6,8 +6,12 @@
 extension Call {
     /// The selected database.
     var database: Database {
-        @inline(__always) _read { yield keyspace.databases[session.database] }
-        @inline(__always) _modify { yield &keyspace.databases[session.database] }
+        @inline(__always) unsafeAddress {
+            unsafe UnsafePointer(keyspace.databases.address(of: session.database))
+        }
+        @inline(__always) unsafeMutableAddress {
+            unsafe keyspace.databases.address(of: session.database)
+        }
     }
 
     /// The live place of `key` for a read: counts the hit or miss and touches the access clock.

@@ -97,8 +97,8 @@ struct ClientTable: ~Copyable {
     var slotCount: Int { clients.count }
 
     subscript(slot: Int) -> Client {
-        @inline(__always) _read { yield clients[slot] }
-        @inline(__always) _modify { yield &clients[slot] }
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(clients.address(of: slot)) }
+        @inline(__always) unsafeMutableAddress { unsafe clients.address(of: slot) }
     }
 
     /// A slot for a new client, which gets the next id.

@@ -64,6 +64,15 @@
         }
     }
 
+    /// Where element `i` is; for containers that offer it under a subscript of their own.
+    ///
+    /// They use addresses too: a `_read` accessor of a type without copies yields memory of its own
+    /// coroutine in debug builds, which is gone when the value is used.
+    @inline(__always) @unsafe func address(of i: Int) -> UnsafeMutablePointer<Element> {
+        precondition(UInt(bitPattern: i) < UInt(bitPattern: count))
+        return unsafe base + i  // S2
+    }
+
     mutating func append(_ element: consuming Element) {
         if count == capacity { grow() }
         unsafe (base + count).initialize(to: element)

@@ -125,9 +125,7 @@ extension Server {
             executor.call.clients[slot].isPosted = false
             guard connections[slot].isOpen else { continue }
             let start = arena.out.count
-            arena.out.append(executor.call.clients[slot].outbox.span)
-            executor.call.clients[slot].outbox.removeAll()
-            executor.call.clients[slot].outbox.shrink(to: 0)
+            Self.empty(&executor.call.clients[slot].outbox, into: &arena)
             let end = arena.out.count
             if end > start {
                 addReplies(slot, start..<end)
@@ -141,6 +139,12 @@ extension Server {
             connections[slot].hasYielded = true
             yielded.append(slot)
         }
+    }
+
+    private static func empty(_ outbox: inout ByteBuffer, into arena: inout Reply) {
+        arena.out.append(outbox.span)
+        outbox.removeAll()
+        outbox.shrink(to: 0)
     }
 
     /// A client that sends without end must not hold any amount of memory.
