@@ -117,7 +117,7 @@ extension Call {
             ("tot-mem", "\(clients[slot].memoryBytes)"),
             ("events", clients[slot].outputBytes > 0 ? "rw" : "r"),
             ("cmd", last >= 0 ? commands.fullName(last) : "NULL"),
-            ("user", own.raised.contains(.authentication) ? "(superuser)" : "default"),
+            ("user", "default"),
             ("redir", "-1"),
             ("resp", "\(own.version.rawValue)"),
             ("lib-name", text(clients[slot].libraryName)),
