@@ -2,7 +2,8 @@
 
 extension Family {
     static let all = [
-        Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
+        Strings.family, LongestCommonSubsequences.family, Lists.family,
+        Keys.family, Expirations.family,
         Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
         Configs.family, Servers.family, Debugging.family,
     ]
