@@ -187,10 +187,16 @@ extension Call {
     func blockingDeadline(
         _ args: borrowing Arguments, _ i: Int
     ) throws(CommandError) -> Int64 {
-        guard let seconds = Numbers.double(args[i]) else { throw .timeoutNotAFloat }
-        if seconds < 0 { throw .timeoutNegative }
+        guard let seconds = Numbers.double(args[i]) else {
+            // Redis reads a wider format, in which the number may exist.
+            guard (try? Numbers.sum(of: args[i].array, [UInt8(ascii: "0")])) != nil else {
+                throw .timeoutNotAFloat
+            }
+            throw args[i][0] == UInt8(ascii: "-") ? .timeoutNegative : .timeoutOutOfRange
+        }
         let milliseconds = (seconds * 1000).rounded(.up)
         guard milliseconds < Double(Int64.max) else { throw .timeoutOutOfRange }
+        if milliseconds < 0 { throw .timeoutNegative }
         if milliseconds == 0 { return .max }
         let (deadline, overflow) = now.addingReportingOverflow(Int64(milliseconds))
         if overflow { throw .timeoutOutOfRange }
