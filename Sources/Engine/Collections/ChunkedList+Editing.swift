@@ -142,7 +142,8 @@ extension ChunkedList {
             }
             return removeWholeChunk(i, &heap)
         }
-        if !isLarge, admits(entry.textCount, inChunk: i, limit) {
+        if !isLarge {
+            // However large the chunk becomes.
             return exchange(i, offset, length, entry, limit, &heap)
         }
         if offset + length < packed.end { splitChunk(i, at: offset + length, &heap) }
@@ -158,5 +159,16 @@ extension ChunkedList {
     ) {
         insert(entry, inChunk: i, at: offset + length, limit, &heap)
         remove(1, fromChunk: i, at: offset, bytes: length, &heap)
+    }
+
+    /// Bytes of all entries as Redis counts them: with the frame of a listpack around each chunk,
+    /// plain ones as text.
+    var contentBytes: Int {
+        var sum = 0
+        for i in 0..<chunkCount {
+            let packed = chunk(i)
+            sum += isPlain(i) ? packed[0].count : packed.end + ListLimit.frameCount
+        }
+        return sum
     }
 }

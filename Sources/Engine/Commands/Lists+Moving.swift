@@ -75,17 +75,15 @@ extension Lists {
         let record = place.record
         let element = record.listElement(record.listPosition(of: from))
         reply.string(element)
-        if from != to, record.listCount > 1 {
-            if element.form == .integer {
-                let number = StringView(Bytes(), number: element.number, form: .integer)
-                call.dropElements(1, from: from, place)
-                call.push(number, at: to, key, place)
-            } else {
-                let bytes = element.bytes.array
-                call.dropElements(1, from: from, place)
-                call.push(
-                    StringView(bytes.span, number: 0, form: .bytes), at: to, key, place)
-            }
+        // Also from an end to itself: that may move the element to another chunk.
+        if element.form == .integer {
+            let number = StringView(Bytes(), number: element.number, form: .integer)
+            call.dropElements(1, from: from, place)
+            call.push(number, at: to, key, place)
+        } else {
+            let bytes = element.bytes.array
+            call.dropElements(1, from: from, place)
+            call.push(StringView(bytes.span, number: 0, form: .bytes), at: to, key, place)
         }
         call.changed(key, .list, to == .head ? "lpush" : "rpush")
         call.changed(key, .list, from == .head ? "lpop" : "rpop")
