@@ -316,6 +316,32 @@ enum Clients {
         reply.ok()
     }
 
+    static let CLIENT_UNBLOCK = Command(
+        "CLIENT UNBLOCK client-id [TIMEOUT | ERROR]", [.admin, .noscript, .loading, .stale],
+        since: "5.0.0",
+        complexity: "O(N) where N is the number of connections.",
+        summary: "Ends the wait of a client as if its time were up, or with an error.",
+        names: ["unblock-type"], run: clientUnblock)
+
+    @Sendable static func clientUnblock(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        var error: String?
+        if args.count == 4 {
+            switch args.word(3) {
+            case "TIMEOUT": break
+            case "ERROR": error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+            default:
+                throw call.failed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+            }
+        }
+        guard let slot = call.clients.slot(of: try args.integer(2)),
+            call.clients[slot].wait != nil
+        else { return reply.integer(0) }
+        call.unblock(slot, error: error)
+        reply.integer(1)
+    }
+
     static let CLIENT_NO_TOUCH = Command(
         "CLIENT NO-TOUCH <ON | OFF>", [.noscript, .loading, .stale], since: "7.2.0",
         complexity: "O(1)",
@@ -369,6 +395,8 @@ enum Clients {
                 "SETINFO (LIB-NAME|LIB-VER) <value>",
                 "    Record which client library is speaking.",
                 "SETNAME <name>", "    Name the connection.",
+                "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+                "    End the wait of a connection, as if its time were up or with an error.",
             ])
     }
 }
