@@ -183,10 +183,13 @@ struct Blocking: ~Copyable {
     /// When the next wait ends, in Unix milliseconds.
     mutating func wakeTime() -> Int64? { timed.isEmpty ? nil : wheel.wakeTime() }
 
-    /// The slot and ticket of a wait whose time may be up.
+    /// The slot and ticket of a wait whose time is up.
     mutating func nextDue(_ now: Int64) -> (slot: Int, ticket: UInt64)? {
         while let ticket = wheel.next(now, &heap) {
-            if let slot = timed[ticket]?.slot { return (slot, ticket) }
+            guard let wait = timed[ticket] else { continue }
+            if wait.deadline <= now { return (wait.slot, ticket) }
+            // The wheel hands out early what is far away.
+            wheel.file(ticket, at: wait.deadline, &heap)
         }
         return nil
     }
