@@ -102,6 +102,8 @@ struct RandomRequests {
         "timeout": ["0.001", "0.001", "0.002", "-1", "x", "inf", "", "1e400", "nan", "1e16"],
         "rank": ["1", "2", "3", "-1", "-2", "0", "-9223372036854775808", "x"],
         "num-matches": ["0", "1", "2", "-1", "9223372036854775807", "x"],
+        "by-pattern": ["*", "nosort", "w_*", "*->f", "a*", "*\u{0}", ""],
+        "get-pattern": ["#", "*", "w_*", "*->f", "*->", "nothing", "\u{0}*"],
         "len": ["0", "1", "3", "-1", "9223372036854775807", "x"],
     ]
 
@@ -120,7 +122,8 @@ struct RandomRequests {
     private mutating func pick() -> CommandDocument {
         while true {
             let command = commands[Int.random(in: 0..<commands.count, using: &random)]
-            if let focus, command.group != focus, !chance(20) { continue }
+            let isSort = command.fullName.hasPrefix("sort")
+            if let focus, command.group != focus, !isSort, !chance(20) { continue }
             if !command.command.keys.isEmpty || chance(3) { return command }
         }
     }

@@ -319,13 +319,18 @@ enum Clients {
     static let CLIENT_UNBLOCK = Command(
         "CLIENT UNBLOCK client-id [TIMEOUT | ERROR]", [.admin, .noscript, .loading, .stale],
         since: "5.0.0",
-        complexity: "O(N) where N is the number of connections.",
+        complexity: "O(log N) where N is the number of connections.",
         summary: "Ends the wait of a client as if its time were up, or with an error.",
         names: ["unblock-type"], run: clientUnblock)
 
     @Sendable static func clientUnblock(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
+        guard args.count <= 4 else {
+            throw call.failed(
+                "ERR unknown subcommand or wrong number of arguments for '", args[1],
+                "'. Try CLIENT HELP.")
+        }
         var error: String?
         if args.count == 4 {
             switch args.word(3) {

@@ -3,8 +3,8 @@
 extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Lists.family,
-        Keys.family, Expirations.family,
-        Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
+        Keys.family, Sorting.family, Expirations.family, Objects.family,
+        Connections.family, Clients.family, CommandIntrospection.family,
         Configs.family, Servers.family, Debugging.family,
     ]
 }
