@@ -160,7 +160,8 @@ enum ListEnd: Sendable {
 
     @inline(__always) @unsafe private var counts: UnsafeMutablePointer<UInt32> {
         // S1
-        let end = unsafe UnsafeMutablePointer<UInt>(bitPattern: directory).unsafelyUnwrapped
+        let end =
+            unsafe UnsafeMutablePointer<UInt>(bitPattern: directory).unsafelyUnwrapped
             + capacity
         return unsafe UnsafeMutableRawPointer(end).assumingMemoryBound(to: UInt32.self) + first
     }

@@ -193,13 +193,34 @@ enum Sorting {
         }
     }
 
-    /// A text as the C library reads a number: white space in front and whatever stands behind a
-    /// byte 0 do not count, and nothing at all is zero.
+    /// A decimal number; what stands behind a byte 0 does not count, and nothing at all is zero.
     private static func number(_ text: Bytes) -> Double? {
         let end = (0..<text.count).first { text[$0] == 0 } ?? text.count
         if end == 0 { return 0 }
-        let start = (0..<end).first { text[$0] != 32 && text[$0] &- 9 > 4 } ?? end
-        return Numbers.double(text.extracting(start..<end))
+        for i in 0..<end where text[i] | 0x20 == UInt8(ascii: "x") { return nil }
+        let digits = text.extracting(0..<end)
+        return Numbers.double(digits) ?? outOfRange(digits)
+    }
+
+    /// What a decimal number comes to that is too large or too small: infinity or zero.
+    private static func outOfRange(_ text: Bytes) -> Double? {
+        let isNegative = text[0] == UInt8(ascii: "-")
+        var i = isNegative || text[0] == UInt8(ascii: "+") ? 1 : 0
+        var digits = 0, points = 0
+        while i < text.count, text[i] &- 48 < 10 || text[i] == UInt8(ascii: ".") {
+            if text[i] == UInt8(ascii: ".") { points += 1 } else { digits += 1 }
+            i += 1
+        }
+        guard digits > 0, points < 2 else { return nil }
+        guard i < text.count else { return isNegative ? -.infinity : .infinity }
+        guard text[i] | 0x20 == UInt8(ascii: "e"), i + 1 < text.count else { return nil }
+        i += 1
+        let isSmall = text[i] == UInt8(ascii: "-")
+        if isSmall || text[i] == UInt8(ascii: "+") { i += 1 }
+        guard i < text.count else { return nil }
+        while i < text.count, text[i] &- 48 < 10 { i += 1 }
+        guard i == text.count else { return nil }
+        return isSmall ? 0 : isNegative ? -.infinity : .infinity
     }
 
     // MARK: - Results

@@ -304,7 +304,8 @@ extension Executor {
     private mutating func serveWaiters(of key: WaitKey) {
         let latest = call.blocking.latestTicket
         var last: UInt64 = 0
-        while let (slot, ticket) = call.blocking.nextWaiter(of: key, behind: last), ticket <= latest {
+        while let (slot, ticket) = call.blocking.nextWaiter(of: key, behind: last), ticket <= latest
+        {
             last = ticket
             guard let type = type(of: key) else { return }
             guard let wait = call.clients[slot].wait, wait.ticket == ticket, wait.type == type
