@@ -6,6 +6,8 @@ import TestSupport
 struct RandomRequests {
     private let commands: [CommandDocument]
     private let generator: SyntaxGenerator
+    /// The group that most requests are from; nil for all alike.
+    private let focus: CommandGroup?
     var random: SeededRandom
 
     /// Stands for a time that no other request names, so that comparing deadlines is no race
@@ -35,6 +37,8 @@ struct RandomRequests {
 
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
+        let groups: [CommandGroup?] = [nil, .list]
+        focus = groups[Int.random(in: 0..<groups.count, using: &random)]
         commands = CommandTable(Family.all).documents.filter {
             Leniency.undriven[$0.fullName] == nil
         }
@@ -52,7 +56,7 @@ struct RandomRequests {
         generator.patterns = [
             "*", "a*", "[ab]", "?", "nothing*here", "[^a]", "\\a", "[a-c", "[", "",
         ]
-        generator.named = Self.named(generator.named)
+        generator.named = Self.named(generator.named).merging(Self.collectionWords) { $1 }
         self.generator = generator
     }
 
@@ -87,6 +91,22 @@ struct RandomRequests {
         return named
     }
 
+    /// Few elements, so that many are found again; one is larger than a chunk of a list.
+    private static let elements = [
+        "a", "b", "1", "2", "-5", "01", "hello", "", "9223372036854775807",
+        String(repeating: "e", count: 100), String(repeating: "f", count: 3000),
+        String(repeating: "g", count: 9000),
+    ]
+    private static let collectionWords = [
+        "element": elements, "pivot": elements,
+        "timeout": ["0.001", "0.001", "0.002", "-1", "x", "inf", "", "1e400", "nan", "1e16"],
+        "rank": ["1", "2", "3", "-1", "-2", "0", "-9223372036854775808", "x"],
+        "num-matches": ["0", "1", "2", "-1", "9223372036854775807", "x"],
+        "by-pattern": ["*", "nosort", "w_*", "*->f", "a*", "*\u{0}", ""],
+        "get-pattern": ["#", "*", "w_*", "*->f", "*->", "nothing", "\u{0}*"],
+        "len": ["0", "1", "3", "-1", "9223372036854775807", "x"],
+    ]
+
     /// The next request.
     mutating func next() -> [[UInt8]] {
         while true {
@@ -102,6 +122,8 @@ struct RandomRequests {
     private mutating func pick() -> CommandDocument {
         while true {
             let command = commands[Int.random(in: 0..<commands.count, using: &random)]
+            let isSort = command.fullName.hasPrefix("sort")
+            if let focus, command.group != focus, !isSort, !chance(20) { continue }
             if !command.command.keys.isEmpty || chance(3) { return command }
         }
     }
@@ -140,6 +162,14 @@ struct RandomRequests {
     /// Puts times in, and keeps others from expiring during the run or filling the memory.
     private mutating func finish(_ words: inout [[UInt8]]) {
         let name = String(decoding: words[0], as: UTF8.self).uppercased()
+        if ["BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP"].contains(name) {
+            // Nobody is there to end a long wait.
+            let i = name == "BLMPOP" ? min(1, words.count - 1) : words.count - 1
+            let timeout = String(decoding: words[i], as: UTF8.self)
+            if i > 0, Self.collectionWords["timeout"]?.contains(timeout) == false {
+                words[i] = Array("0.001".utf8)
+            }
+        }
         for i in words.indices {
             let number = String(decoding: words[i], as: UTF8.self)
             if number == Self.seconds {

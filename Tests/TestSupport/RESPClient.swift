@@ -126,6 +126,14 @@ package final class RESPClient {
         }
     }
 
+    /// A reply, if one has arrived.
+    package func replyIfAny() throws -> RawReply? {
+        _ = receive()
+        let start = reader.position
+        guard let value = reader.next() else { return nil }
+        return RawReply(bytes: Array(reader.bytes[start..<reader.position]), value: value)
+    }
+
     /// Waits for so many replies.
     package func replies(_ count: Int) throws -> [RESPValue] {
         try (0..<count).map { _ in try reply().value }

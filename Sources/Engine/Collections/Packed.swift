@@ -54,6 +54,11 @@ struct PackedEntry: ~Escapable {
         if view.form == .integer { self.init(view.number) } else { self.init(view.bytes) }
     }
 
+    /// Bytes of the element as text.
+    @inline(__always) var textCount: Int {
+        isInteger && bytes.isEmpty ? Digits.count(Int(number)) : bytes.count
+    }
+
     /// Bytes that the entry occupies.
     var count: Int { bodyCount &+ Self.backCount(bodyCount) }
 
@@ -167,6 +172,20 @@ struct Packed: ~Escapable {
             }
             return StringView(Bytes(), number: integer(offset), form: .integer)
         }
+    }
+
+    /// The element of the entry at `offset`, which moves behind the entry.
+    @_lifetime(copy self)
+    @inline(__always) func take(_ offset: inout Int) -> StringView {
+        let at = offset
+        let (data, count) = layout(at)
+        if count >= 0 {
+            let body = data &- at &+ count
+            offset = at &+ body &+ PackedEntry.backCount(body)
+            return StringView(bytes.extracting(data..<data &+ count), number: 0, form: .bytes)
+        }
+        offset = at &- count &+ 1
+        return StringView(Bytes(), number: integer(at), form: .integer)
     }
 
     /// Offset of the entry behind the one at `offset`; `end` behind the last.

@@ -33,6 +33,16 @@ extension Record {
         return unsafe UnsafeMutablePointer<T>(bitPattern: address).unsafelyUnwrapped  // S1
     }
 
+    /// The chunks of a large list.
+    var list: ChunkedList {
+        @inline(__always) unsafeAddress {
+            unsafe UnsafePointer(object(.list, as: ChunkedList.self))
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            unsafe object(.list, as: ChunkedList.self)
+        }
+    }
+
     /// The table of a large hash.
     var hash: MemberTable {
         @inline(__always) unsafeAddress {
@@ -76,6 +86,7 @@ extension Record {
     /// Frees about `budget` elements, in the end the object; true when it is gone.
     func freeSome(_ budget: Int, _ heap: inout SlabAllocator) -> Bool {
         switch kind {
+        case .list: unsafe freeSome(budget, &heap, as: ChunkedList.self)
         case .hash, .set: unsafe freeSome(budget, &heap, as: MemberTable.self)
         default: true
         }
@@ -94,6 +105,7 @@ extension Record {
     /// Frees what lies outside the heap, which is going away as a whole.
     func freeDetached() {
         switch kind {
+        case .list: unsafe freeDetached(as: ChunkedList.self)
         case .hash, .set: unsafe freeDetached(as: MemberTable.self)
         default: break
         }
@@ -121,6 +133,7 @@ extension Record {
     /// Gives this record, whose kind is that of `source`, a copy of its object.
     func adoptCopy(of source: Record, _ heap: inout SlabAllocator, seed: HashSeed) {
         switch source.kind {
+        case .list: adopt(source.list.copied(&heap, seed: seed), &heap)
         case .hash: adopt(source.hash.copied(&heap, seed: seed), &heap)
         case .set: adopt(source.set.copied(&heap, seed: seed), &heap)
         default: preconditionFailure("no object")
@@ -130,6 +143,7 @@ extension Record {
     /// Elements of the object.
     var objectElementCount: Int {
         switch kind {
+        case .list: list.count
         case .hash: hash.count
         case .set: set.count
         default: 0
@@ -139,6 +153,7 @@ extension Record {
     /// Bytes of the object, elements included.
     var objectByteCount: Int {
         switch kind {
+        case .list: list.byteCount
         case .hash: hash.byteCount
         case .set: set.byteCount
         default: 0

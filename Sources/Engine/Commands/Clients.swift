@@ -5,7 +5,7 @@ enum Clients {
         group: .connection,
         commands: [
             CLIENT_ID, CLIENT_GETNAME, CLIENT_SETNAME, CLIENT_SETINFO, CLIENT_LIST, CLIENT_INFO,
-            CLIENT_KILL, CLIENT_REPLY, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_HELP,
+            CLIENT_KILL, CLIENT_REPLY, CLIENT_UNBLOCK, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_HELP,
         ])
 
     // MARK: - Who am I
@@ -316,6 +316,37 @@ enum Clients {
         reply.ok()
     }
 
+    static let CLIENT_UNBLOCK = Command(
+        "CLIENT UNBLOCK client-id [TIMEOUT | ERROR]", [.admin, .noscript, .loading, .stale],
+        since: "5.0.0",
+        complexity: "O(log N) where N is the number of connections.",
+        summary: "Ends the wait of a client as if its time were up, or with an error.",
+        names: ["unblock-type"], run: clientUnblock)
+
+    @Sendable static func clientUnblock(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard args.count <= 4 else {
+            throw call.failed(
+                "ERR unknown subcommand or wrong number of arguments for '", args[1],
+                "'. Try CLIENT HELP.")
+        }
+        var error: String?
+        if args.count == 4 {
+            switch args.word(3) {
+            case "TIMEOUT": break
+            case "ERROR": error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+            default:
+                throw call.failed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+            }
+        }
+        guard let slot = call.clients.slot(of: try args.integer(2)),
+            call.clients[slot].wait != nil
+        else { return reply.integer(0) }
+        call.unblock(slot, error: error)
+        reply.integer(1)
+    }
+
     static let CLIENT_NO_TOUCH = Command(
         "CLIENT NO-TOUCH <ON | OFF>", [.noscript, .loading, .stale], since: "7.2.0",
         complexity: "O(1)",
@@ -369,6 +400,8 @@ enum Clients {
                 "SETINFO (LIB-NAME|LIB-VER) <value>",
                 "    Record which client library is speaking.",
                 "SETNAME <name>", "    Name the connection.",
+                "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+                "    End the wait of a connection, as if its time were up or with an error.",
             ])
     }
 }

@@ -61,7 +61,17 @@ enum Debugging {
             "Value at:0x\(String(record.identity, radix: 16)) refcount:1 "
                 + "encoding:\(Objects.encodingName(record)) "
                 + "serializedlength:\(serializedLength(record)) "
-                + "lru:\(record.accessClock) lru_seconds_idle:\(idle)")
+                + "lru:\(record.accessClock) lru_seconds_idle:\(idle)\(chunks(record, call))")
+    }
+
+    /// How a large list is cut into chunks.
+    private static func chunks(_ record: Record, _ call: borrowing Call) -> String {
+        guard record.kind == .list else { return "" }
+        let nodes = record.list.chunkCount
+        let average = Double(record.list.count) / Double(max(nodes, 1))
+        return " ql_nodes:\(nodes) ql_avg_node:\(Numbers.fixed(average, decimals: 2)) "
+            + "ql_listpack_max:\(min(max(call.configuration.listMaxListpackSize, -5), 32_767)) ql_compressed:0 "
+            + "ql_uncompressed_size:\(record.list.contentBytes)"
     }
 
     /// Bytes of the value in a dump file, uncompressed.

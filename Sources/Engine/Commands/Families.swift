@@ -2,8 +2,9 @@
 
 extension Family {
     static let all = [
-        Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
-        Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
+        Strings.family, LongestCommonSubsequences.family, Lists.family,
+        Keys.family, Sorting.family, Expirations.family, Objects.family,
+        Connections.family, Clients.family, CommandIntrospection.family,
         Configs.family, Servers.family, Debugging.family,
     ]
 }

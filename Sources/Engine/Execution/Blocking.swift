@@ -42,14 +42,52 @@ struct Blocking: ~Copyable {
     private struct Entry {
         let slot: Int
         let ticket: UInt64
+        var isLive = true
     }
 
+    /// The clients that wait for one key.
     private struct Queue {
-        var entries: [Entry] = []
-        var first = 0
+        /// In ascending order of their tickets, which are handed out in that order.
+        private var entries: [Entry] = []
+        /// Entries in front of this are not live.
+        private var first = 0
         /// Entries whose wait is going on.
-        var live = 0
+        private(set) var live = 0
         var isReady = false
+
+        mutating func append(_ slot: Int, _ ticket: UInt64) {
+            entries.append(Entry(slot: slot, ticket: ticket))
+            live += 1
+        }
+
+        /// The position of the first entry whose ticket is not below `ticket`.
+        private func position(of ticket: UInt64) -> Int {
+            var low = first, high = entries.count
+            while low < high {
+                let middle = (low + high) / 2
+                if entries[middle].ticket < ticket { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+
+        mutating func leave(_ ticket: UInt64) {
+            let i = position(of: ticket)
+            guard i < entries.count, entries[i].ticket == ticket, entries[i].isLive else { return }
+            entries[i].isLive = false
+            live -= 1
+            while first < entries.count, !entries[first].isLive { first += 1 }
+            // Clients that give up in the middle must not make the queue longer and longer.
+            if entries.count > 2 * live + 16 {
+                entries.removeAll { !$0.isLive }
+                first = 0
+            }
+        }
+
+        func next(behind ticket: UInt64) -> (slot: Int, ticket: UInt64)? {
+            var i = position(of: ticket + 1)
+            while i < entries.count, !entries[i].isLive { i += 1 }
+            return i < entries.count ? (entries[i].slot, entries[i].ticket) : nil
+        }
     }
 
     private var queues: [WaitKey: Queue] = [:]
@@ -58,8 +96,8 @@ struct Blocking: ~Copyable {
     private var wheel: TimingWheel
     private var heap = SlabAllocator()
     private var nextTicket: UInt64 = 1
-    /// Slots by ticket, for waits that end at a time.
-    private var timed: [UInt64: Int] = [:]
+    /// Slots and deadlines by ticket, for waits that end at a time.
+    private var timed: [UInt64: (slot: Int, deadline: Int64)] = [:]
     /// Clients that wait.
     private(set) var count = 0
     /// Clients that wait for ever are not among these.
@@ -79,29 +117,35 @@ struct Blocking: ~Copyable {
     mutating func begin(_ wait: Wait, slot: Int) {
         count += 1
         for key in wait.keys {
-            queues[key, default: Queue()].entries.append(Entry(slot: slot, ticket: wait.ticket))
-            queues[key]?.live += 1
+            queues[key, default: Queue()].append(slot, wait.ticket)
         }
         guard wait.deadline != .max else { return }
-        timed[wait.ticket] = slot
+        timed[wait.ticket] = (slot, wait.deadline)
         wheel.file(wait.ticket, at: wait.deadline, &heap)
+        // Waits that ended early leave entries behind: at twice the number, start over.
+        if wheel.count > 2 * timed.count + 1024 { rebuildWheel() }
+    }
+
+    private mutating func rebuildWheel() {
+        var fresh = TimingWheel(now: wheel.position)
+        swap(&fresh, &wheel)
+        fresh.removeAll(&heap)
+        for (ticket, wait) in timed { wheel.file(ticket, at: wait.deadline, &heap) }
     }
 
     /// Takes a client out of its queues.
     mutating func end(_ wait: Wait) {
         count -= 1
         timed[wait.ticket] = nil
-        for key in wait.keys {
-            guard var queue = queues.removeValue(forKey: key) else { continue }
-            queue.live -= 1
-            if queue.live == 0 { continue }
-            if queue.entries.first(where: { $0.ticket == wait.ticket }) != nil,
-                queue.first < queue.entries.count, queue.entries[queue.first].ticket == wait.ticket
-            {
-                queue.first += 1
-            }
-            queues[key] = queue
-        }
+        for key in wait.keys { leave(key, wait.ticket) }
+    }
+
+    /// Takes a place in the queue of `key` away.
+    private mutating func leave(_ key: WaitKey, _ ticket: UInt64) {
+        guard let found = queues.index(forKey: key) else { return }
+        // Through the index, so that the queue is changed where it stands.
+        queues.values[found].leave(ticket)
+        if queues.values[found].live == 0 { queues.remove(at: found) }
     }
 
     /// A key changed; somebody may wait for it.
@@ -128,19 +172,24 @@ struct Blocking: ~Copyable {
         return keys
     }
 
-    /// Clients that wait for `key`, the first to come first, with their tickets.
-    func waiters(of key: WaitKey) -> [(slot: Int, ticket: UInt64)] {
-        guard let queue = queues[key] else { return [] }
-        return queue.entries[queue.first...].map { ($0.slot, $0.ticket) }
+    /// The client that waits for `key` with the lowest ticket above `ticket`.
+    func nextWaiter(of key: WaitKey, behind ticket: UInt64) -> (slot: Int, ticket: UInt64)? {
+        queues[key]?.next(behind: ticket)
     }
+
+    /// The ticket of the latest wait that has begun.
+    var latestTicket: UInt64 { nextTicket - 1 }
 
     /// When the next wait ends, in Unix milliseconds.
     mutating func wakeTime() -> Int64? { timed.isEmpty ? nil : wheel.wakeTime() }
 
-    /// The slot and ticket of a wait whose time may be up.
+    /// The slot and ticket of a wait whose time is up.
     mutating func nextDue(_ now: Int64) -> (slot: Int, ticket: UInt64)? {
         while let ticket = wheel.next(now, &heap) {
-            if let slot = timed[ticket] { return (slot, ticket) }
+            guard let wait = timed[ticket] else { continue }
+            if wait.deadline <= now { return (wait.slot, ticket) }
+            // The wheel hands out early what is far away.
+            wheel.file(ticket, at: wait.deadline, &heap)
         }
         return nil
     }
@@ -187,10 +236,16 @@ extension Call {
     func blockingDeadline(
         _ args: borrowing Arguments, _ i: Int
     ) throws(CommandError) -> Int64 {
-        guard let seconds = Numbers.double(args[i]) else { throw .timeoutNotAFloat }
-        if seconds < 0 { throw .timeoutNegative }
+        guard let seconds = Numbers.double(args[i]) else {
+            // Redis reads a wider format, in which the number may exist.
+            guard (try? Numbers.sum(of: args[i].array, [UInt8(ascii: "0")])) != nil else {
+                throw .timeoutNotAFloat
+            }
+            throw args[i][0] == UInt8(ascii: "-") ? .timeoutNegative : .timeoutOutOfRange
+        }
         let milliseconds = (seconds * 1000).rounded(.up)
         guard milliseconds < Double(Int64.max) else { throw .timeoutOutOfRange }
+        if milliseconds < 0 { throw .timeoutNegative }
         if milliseconds == 0 { return .max }
         let (deadline, overflow) = now.addingReportingOverflow(Int64(milliseconds))
         if overflow { throw .timeoutOutOfRange }
@@ -245,19 +300,24 @@ extension Executor {
         call.command = command
     }
 
+    /// Those whose waits begin meanwhile are left for the next change.
     private mutating func serveWaiters(of key: WaitKey) {
-        for (slot, ticket) in call.blocking.waiters(of: key) {
-            guard let wait = call.clients[slot].wait, wait.ticket == ticket else { continue }
-            guard holds(key, wait.type) else { continue }
+        let latest = call.blocking.latestTicket
+        var last: UInt64 = 0
+        while let (slot, ticket) = call.blocking.nextWaiter(of: key, behind: last), ticket <= latest
+        {
+            last = ticket
+            guard let type = type(of: key) else { return }
+            guard let wait = call.clients[slot].wait, wait.ticket == ticket, wait.type == type
+            else { continue }
             resume(slot, wait)
         }
     }
 
-    /// Whether the key holds a live value of `type`.
-    private mutating func holds(_ key: WaitKey, _ type: ValueType) -> Bool {
+    /// The type of the key's value; nil when there is no such key any more.
+    private mutating func type(of key: WaitKey) -> ValueType? {
         call.session.database = key.database
-        let place = call.find(call.key(key.key.span))
-        return place?.record.kind.type == type
+        return call.find(call.key(key.key.span))?.record.kind.type
     }
 
     /// Runs a waiting client's command again.

@@ -93,6 +93,7 @@ extension Call {
         let own = isCaller ? session : clients[slot].session
         let last = isCaller ? command : Int(clients[slot].lastCommand)
         var flags = ""
+        if clients[slot].wait != nil { flags += "b" }
         if own.isUnixSocket { flags += "U" }
         if clients[slot].isDoomed { flags += "A" }
         if clients[slot].noEvict { flags += "e" }

@@ -114,11 +114,12 @@ enum Info {
         lines.add("maxclients", call.configuration.maxClients)
         lines.add("client_recent_max_input_buffer", input)
         lines.add("client_recent_max_output_buffer", output)
-        lines.add([
-            "blocked_clients", "tracking_clients", "pubsub_clients", "watching_clients",
-            "clients_in_timeout_table", "total_watched_keys", "total_blocking_keys",
-            "total_blocking_keys_on_nokey",
-        ])
+        lines.add("blocked_clients", call.blocking.count)
+        lines.add(["tracking_clients", "pubsub_clients", "watching_clients"])
+        lines.add("clients_in_timeout_table", call.blocking.timedCount)
+        lines.add(["total_watched_keys"])
+        lines.add("total_blocking_keys", call.blocking.keyCount)
+        lines.add(["total_blocking_keys_on_nokey"])
     }
 
     @Sendable private static func memory(_ call: borrowing Call, _ lines: inout Lines) {

@@ -118,7 +118,14 @@ enum Numbers {
         guard value.isFinite, abs(value) < 1e15 else { return "0" }
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
-        let scaled = Int64((abs(value) * scale).rounded())
+        let product = abs(value) * scale
+        var rounded = product.rounded(.toNearestOrEven)
+        // A product that looks like a tie was rounded itself, unless nothing was lost.
+        let lost = (-product).addingProduct(abs(value), scale)
+        if abs(product - product.rounded(.down)) == 0.5, lost != 0 {
+            rounded = product.rounded(lost > 0 ? .up : .down)
+        }
+        let scaled = Int64(rounded)
         var digits = String(scaled)
         while digits.count <= decimals { digits = "0" + digits }
         let point = digits.index(digits.endIndex, offsetBy: -decimals)
