@@ -4,6 +4,7 @@ extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
         Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
-        Configs.family, Servers.family, Debugging.family,
+        Configs.family, Servers.family, CommandLogs.family, Latencies.family,
+        Debugging.family,
     ]
 }

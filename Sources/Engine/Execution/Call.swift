@@ -17,6 +17,10 @@ struct Attention: OptionSet, Sendable {
     static let close = Attention(rawValue: 1 << 2)
     /// The client waits for a key; nothing of it runs until that is over.
     static let blocked = Attention(rawValue: 1 << 3)
+    /// The input is so long that a request of it may be worth a line in a log.
+    static let sizes = Attention(rawValue: 1 << 4)
+    /// The command took so long that it may be worth a line in a log.
+    static let duration = Attention(rawValue: 1 << 5)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -51,9 +55,9 @@ struct Call: ~Copyable {
     /// A command that waited runs again.
     var isResuming = false
     var statistics = Statistics()
-    var commandStatistics: Buffer<CommandStatistics>
-    /// Replies by error code, for INFO errorstats.
-    var errorCounts: [String: Int] = [:]
+    var commandStatistics: CommandStatisticsTable
+    var errorStatistics = ErrorStatistics()
+    var watch = CommandWatch()
     var random: RandomGenerator
     let identity: ServerIdentity
     var log: Logger
@@ -90,8 +94,7 @@ struct Call: ~Copyable {
         random = RandomGenerator()
         let seed = HashSeed(k0: random.next(), k1: random.next())
         commands = CommandTable(Family.all)
-        commandStatistics = Buffer(
-            repeating: CommandStatistics(), count: commands.entries.count)
+        commandStatistics = CommandStatisticsTable(count: commands.entries.count)
         let time = Clock.unixMilliseconds()
         keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)
         blocking = Blocking(now: time)
@@ -132,7 +135,7 @@ struct Call: ~Copyable {
 
     mutating func resetStatistics() {
         statistics = Statistics()
-        errorCounts = [:]
-        for i in 0..<commandStatistics.count { commandStatistics[i] = CommandStatistics() }
+        errorStatistics = ErrorStatistics()
+        commandStatistics.reset()
     }
 }

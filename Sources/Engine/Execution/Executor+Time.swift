@@ -65,8 +65,9 @@ extension Executor {
             isOut = expireDue(in: i, until: end)
         }
         if isOut, call.isActiveExpiryOn { call.statistics.expirySlices &+= 1 }
-        call.statistics.expiryMicroseconds &+= Int(
-            Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
+        let microseconds = Int(Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
+        call.statistics.expiryMicroseconds &+= microseconds
+        call.noteLatency(.expiry, milliseconds: microseconds / 1000)
         if !call.interest.isEmpty {
             call.deliverChanges()
             serveWaiters()

@@ -24,13 +24,25 @@ struct Statistics: BitwiseCopyable {
     var outputBufferLimitDisconnections = 0
 }
 
-/// Counters of one command.
-struct CommandStatistics: BitwiseCopyable {
-    var calls = 0
-    /// Time spent, in ticks of the processor's counter.
-    var ticks: UInt64 = 0
-    /// Calls refused before they ran: arity, authentication, memory.
-    var rejected = 0
-    /// Calls that ended in an error.
-    var failed = 0
+/// Error replies by code: the first word of the text.
+struct ErrorStatistics {
+    private(set) var counts: [String: Int] = [:]
+    private var isOff = false
+
+    /// More codes than these are some program's texts taken for codes.
+    private static let codesMax = 128
+
+    /// Counts a reply; true when this one turned the counting off.
+    mutating func note(_ text: [UInt8]) -> Bool {
+        if isOff { return false }
+        let end = text.firstIndex(of: UInt8(ascii: " ")) ?? 0
+        let code = end == 0 ? "ERR" : String(decoding: text[..<end], as: UTF8.self)
+        if counts[code] == nil, counts.count >= Self.codesMax {
+            isOff = true
+            counts = ["ERRORSTATS_DISABLED": 1]
+            return true
+        }
+        counts[code, default: 0] += 1
+        return false
+    }
 }

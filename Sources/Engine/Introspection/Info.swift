@@ -42,6 +42,8 @@ enum Info {
         Section(name: "modules", title: "Modules", isDefault: true) { _, _ in },
         Section(
             name: "commandstats", title: "Commandstats", isDefault: false, write: commandStats),
+        Section(
+            name: "latencystats", title: "Latencystats", isDefault: false, write: latencyStats),
         Section(name: "errorstats", title: "Errorstats", isDefault: true, write: errorStats),
         Section(name: "cluster", title: "Cluster", isDefault: true) { call, lines in
             lines.add("cluster_enabled", 0)
@@ -299,7 +301,7 @@ enum Info {
     @Sendable private static func commandStats(_ call: borrowing Call, _ lines: inout Lines) {
         for id in 0..<call.commandStatistics.count {
             let s = call.commandStatistics[id]
-            if s.calls + s.rejected + s.failed == 0 { continue }
+            if s.isEmpty { continue }
             let microseconds = Double(s.ticks) / call.ticksPerMicrosecond
             let each = Numbers.fixed(
                 s.calls == 0 ? 0 : microseconds / Double(s.calls), decimals: 2)
@@ -310,9 +312,24 @@ enum Info {
         }
     }
 
+    @Sendable private static func latencyStats(_ call: borrowing Call, _ lines: inout Lines) {
+        let names = call.configuration.latencyTrackingInfoPercentiles.split(separator: " ")
+        let percents = names.map { Double($0) ?? 0 }
+        for id in 0..<call.commandStatistics.count where call.hasDurations(id) {
+            let values = zip(names, call.percentiles(id, percents)).map {
+                "p\($0)=\(Numbers.fixed($1, decimals: 3))"
+            }
+            lines.add(
+                "latency_percentiles_usec_\(call.commands.fullName(id))",
+                values.joined(separator: ","))
+        }
+    }
+
     @Sendable private static func errorStats(_ call: borrowing Call, _ lines: inout Lines) {
-        for (code, count) in call.errorCounts.sorted(by: { $0.key < $1.key }) {
-            lines.add("errorstat_\(code)", "count=\(count)")
+        for (code, count) in call.errorStatistics.counts.sorted(by: { $0.key < $1.key }) {
+            // A colon would end the field's name.
+            let name = String(code.map { $0 == ":" ? "_" : $0 })
+            lines.add("errorstat_\(name)", "count=\(count)")
         }
     }
 

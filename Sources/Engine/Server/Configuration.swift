@@ -120,7 +120,18 @@ public struct Configuration: Sendable {
     /// Microseconds; negative turns the log off, 0 logs every command.
     public var slowlogLogSlowerThan = 10_000
     public var slowlogMaxLen = 128
+    /// Bytes; negative turns the log off, 0 logs every command.
+    public var commandlogRequestLargerThan = 1 << 20
+    public var commandlogLargeRequestMaxLen = 128
+    /// Bytes; negative turns the log off, 0 logs every command.
+    public var commandlogReplyLargerThan = 1 << 20
+    public var commandlogLargeReplyMaxLen = 128
+    /// Whether histograms of durations are shown.
     public var latencyTracking = true
+    /// Percentiles that INFO latencystats shows.
+    public var latencyTrackingInfoPercentiles = "50 99 99.9"
+    /// Milliseconds from which on the latency monitor takes a sample; 0 turns it off.
+    public var latencyMonitorThreshold = 0
 
     // MARK: - Bookkeeping
 
