@@ -350,7 +350,10 @@ enum Clients {
         reply.help(
             "CLIENT",
             [
+                "CAPA <option> [<option> ...]",
+                "    Tell what this client can do: redirect.",
                 "GETNAME", "    Return the name of the connection.",
+                "GETREDIR", "    Return the id of the client that gets invalidations.",
                 "ID", "    Return the id of the connection.",
                 "INFO", "    Describe the connection.",
                 "KILL <ip:port>", "    Close the connection from an address.",
@@ -365,10 +368,16 @@ enum Clients {
                 "NO-EVICT (ON|OFF)",
                 "    Keep the connection from being closed to free memory.",
                 "NO-TOUCH (ON|OFF)", "    Leave no trace of use on keys.",
+                "PAUSE <timeout> [WRITE|ALL]",
+                "    Let all commands, or those that write, wait for so many milliseconds.",
                 "REPLY (ON|OFF|SKIP)", "    Turn the replies to the connection on and off.",
                 "SETINFO (LIB-NAME|LIB-VER) <value>",
                 "    Record which client library is speaking.",
                 "SETNAME <name>", "    Name the connection.",
+                "TRACKINGINFO", "    Tell how keys are tracked.",
+                "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+                "    End the wait of another connection, as if its time were up or with an error.",
+                "UNPAUSE", "    End a pause.",
             ])
     }
 }

@@ -3,7 +3,8 @@
 extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
-        Objects.family, Connections.family, Clients.family, CommandIntrospection.family,
+        Objects.family, Connections.family, Clients.family, ClientControl.family,
+        CommandIntrospection.family,
         Configs.family, Servers.family, CommandLogs.family, Latencies.family,
         Debugging.family,
     ]

@@ -21,6 +21,8 @@ struct Attention: OptionSet, Sendable {
     static let sizes = Attention(rawValue: 1 << 4)
     /// The command took so long that it may be worth a line in a log.
     static let duration = Attention(rawValue: 1 << 5)
+    /// The command did not run: its client waits until a pause is over, and sends it again.
+    static let held = Attention(rawValue: 1 << 6)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -39,6 +41,9 @@ struct Call: ~Copyable {
     var keyspace: Keyspace
     var session = Session()
     var clients = ClientTable()
+    /// Conditions that hold for every client.
+    var raised = Gates()
+    var pause: Pause?
     var commands: CommandTable
     var configuration: Configuration
     var effects = Effects()

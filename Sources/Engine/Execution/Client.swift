@@ -12,6 +12,10 @@ struct Gates: OptionSet, Sendable {
     static let authentication = Gates(rawValue: 1 << 0)
     /// Memory is above `maxmemory`.
     static let memory = Gates(rawValue: 1 << 1)
+    /// Every command waits.
+    static let pause = Gates(rawValue: 1 << 2)
+    /// Commands that may change something wait.
+    static let pauseWrites = Gates(rawValue: 1 << 3)
 }
 
 /// What happens to the replies of a client.
@@ -66,6 +70,8 @@ struct Client: ~Copyable {
     fileprivate(set) var outputBytes = 0
     fileprivate(set) var outputCapacity = 0
     var noEvict = false
+    /// Its next request waits for the end of a pause.
+    var isHeld = false
     /// What the client waits for.
     var wait: Wait?
     /// What other clients' commands and the server have for this one.

@@ -175,6 +175,8 @@ struct CommandTable: ~Copyable {
         var gates = Gates()
         if !document.flags.contains(.noAuth) { gates.insert(.authentication) }
         if document.flags.contains(.denyOOM) { gates.insert(.memory) }
+        gates.insert(.pause)
+        if !document.flags.isDisjoint(with: [.write, .mayReplicate]) { gates.insert(.pauseWrites) }
         let least = document.arity.magnitude
         return Entry(
             run: BareHandler(document.command.run), gates: gates, flags: document.flags,

@@ -32,11 +32,12 @@ extension Executor {
         var wake = Int64.max
         for i in 0..<call.keyspace.usedCount {
             if call.keyspace.databases[i].hasDoomed { return 0 }
-            guard call.isActiveExpiryOn else { continue }
+            guard call.isActiveExpiryOn, call.pause == nil else { continue }
             guard let time = call.keyspace.databases[i].wakeTime() else { continue }
             wake = min(wake, time)
         }
         if let time = call.blocking.wakeTime() { wake = min(wake, time) }
+        if let pause = call.pause { wake = min(wake, pause.end) }
         return wake
     }
 
@@ -55,16 +56,18 @@ extension Executor {
     mutating func expireDue() {
         wakeTime = earliestDeadline()
         guard wakeTime <= call.now else { return }
+        if let pause = call.pause, pause.end <= call.now { call.endPause() }
         defer { wakeTime = earliestDeadline() }
         endDueWaits()
         let start = cp_ticks()
         let end = start &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
         freeDoomed(until: end)
-        var isOut = !call.isActiveExpiryOn
+        let isExpiryOn = call.isActiveExpiryOn && call.pause == nil
+        var isOut = !isExpiryOn
         for i in 0..<call.keyspace.usedCount where !isOut {
             isOut = expireDue(in: i, until: end)
         }
-        if isOut, call.isActiveExpiryOn { call.statistics.expirySlices &+= 1 }
+        if isOut, isExpiryOn { call.statistics.expirySlices &+= 1 }
         let microseconds = Int(Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
         call.statistics.expiryMicroseconds &+= microseconds
         call.noteLatency(.expiry, milliseconds: microseconds / 1000)
@@ -93,9 +96,12 @@ extension Executor {
 
     /// Goes on evicting what a command's slice of time was too short for.
     mutating func evictDue() {
-        guard call.configuration.maxMemory > 0 else { return }
+        guard call.configuration.maxMemory > 0, call.pause == nil else { return }
+        let start = cp_ticks()
         let evicted = call.statistics.evictedKeys
         guard call.makeRoom(), call.statistics.evictedKeys > evicted else { return }
+        let microseconds = Double(cp_ticks() &- start) / call.ticksPerMicrosecond
+        call.noteLatency(.eviction, milliseconds: Int(microseconds / 1000))
         // Still above it: the next turn goes on at once.
         if call.memoryForLimit > call.configuration.maxMemory { wakeTime = 0 }
         if !call.interest.isEmpty {

@@ -49,8 +49,6 @@ struct Executor: ~Copyable {
     private var parser = RequestParser()
     private var slots = Buffer<Slot>(repeating: Slot(offset: 0, count: 0), count: 4096)
     private var batch = Buffer<Request>(repeating: Request(), count: batchMax)
-    /// Conditions that hold for every client.
-    private var raised = Gates()
     private var limits = RequestLimits()
     /// Where the replies of a stretch of input end that others may have to wait for.
     private var replyStop = 0
@@ -78,9 +76,9 @@ struct Executor: ~Copyable {
     mutating func configurationChanged() {
         limits.bulkBytesMax = call.configuration.protoMaxBulkLength
         if call.configuration.maxMemory > 0 {
-            raised.insert(.memory)
+            call.raised.insert(.memory)
         } else {
-            raised.remove(.memory)
+            call.raised.remove(.memory)
         }
         call.countsAccesses = call.configuration.maxMemoryPolicy.countsAccesses
         call.pool.removeAll()
@@ -113,7 +111,7 @@ struct Executor: ~Copyable {
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, stop, &reply, &ticks)
             if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
-                cursor = Int(batch[done &- 1].end)
+                cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
                 // What was parsed ahead is parsed again.
                 state = ParserState()
                 verdict =
@@ -244,7 +242,10 @@ struct Executor: ~Copyable {
             unsafe execute(start, request, mark, &reply, &ticks)
             i &+= 1
             if !call.attention.isEmpty || reply.out.count > stop {
-                if attend(input, i &- 1, mark, &reply) { break }
+                if attend(input, i &- 1, mark, &reply) {
+                    if call.attention.contains(.held) { i &-= 1 }
+                    break
+                }
                 // The next command does not pay for it.
                 ticks = cp_ticks()
             }
@@ -262,7 +263,7 @@ struct Executor: ~Copyable {
         let id = Int(request.command)
         if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
-        let refusals = entry.gates.intersection(raised.union(call.session.raised))
+        let refusals = entry.gates.intersection(call.raised.union(call.session.raised))
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
             if isRefused(id, refusals, args, &reply) { return }
         }
@@ -286,6 +287,7 @@ struct Executor: ~Copyable {
     @inline(never) private mutating func attend(
         _ input: Bytes, _ i: Int, _ mark: Int, _ reply: inout Reply
     ) -> Bool {
+        if call.attention.contains(.held) { return true }
         note(input, i, replyBytes: reply.out.count &- mark)
         if call.attention.contains(.changes) {
             call.deliverChanges()
@@ -337,15 +339,19 @@ struct Executor: ~Copyable {
         _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
     ) -> Bool {
         let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
-        let error: CommandError =
-            if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
-                .wrongArity
-            } else if refusals.contains(.authentication) {
-                .noAuthentication
-            } else {
-                .outOfMemory
-            }
-        if error == .outOfMemory, call.makeRoom() { return false }
+        let error: CommandError
+        if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
+            error = .wrongArity
+        } else if refusals.contains(.authentication) {
+            error = .noAuthentication
+        } else if refusals.contains(.memory), !call.makeRoom() {
+            error = .outOfMemory
+        } else {
+            if refusals.isDisjoint(with: [.pause, .pauseWrites]) { return false }
+            // Not refused, only not now.
+            call.hold()
+            return true
+        }
         call.commandStatistics.noteRejection(id)
         write(error, id, &reply)
         return true

@@ -93,8 +93,9 @@ extension Call {
         let own = isCaller ? session : clients[slot].session
         let last = isCaller ? command : Int(clients[slot].lastCommand)
         var flags = ""
-        if own.isUnixSocket { flags += "U" }
+        if clients[slot].wait != nil || clients[slot].isHeld { flags += "b" }
         if clients[slot].isDoomed { flags += "A" }
+        if own.isUnixSocket { flags += "U" }
         if clients[slot].noEvict { flags += "e" }
         if own.noTouch { flags += "T" }
         func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
@@ -117,7 +118,7 @@ extension Call {
             ("tot-mem", "\(clients[slot].memoryBytes)"),
             ("events", clients[slot].outputBytes > 0 ? "rw" : "r"),
             ("cmd", last >= 0 ? commands.fullName(last) : "NULL"),
-            ("user", own.raised.contains(.authentication) ? "(superuser)" : "default"),
+            ("user", "default"),
             ("redir", "-1"),
             ("resp", "\(own.version.rawValue)"),
             ("lib-name", text(clients[slot].libraryName)),

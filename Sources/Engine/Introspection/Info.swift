@@ -106,21 +106,25 @@ enum Info {
     }
 
     @Sendable private static func clients(_ call: borrowing Call, _ lines: inout Lines) {
-        var input = 0, output = 0
+        var input = 0, output = 0, held = 0
         for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
             input = max(input, call.clients[slot].inputBytes)
             output = max(output, call.clients[slot].outputBytes)
+            if call.clients[slot].isHeld { held += 1 }
         }
         lines.add("connected_clients", call.clients.count)
         lines.add("cluster_connections", 0)
         lines.add("maxclients", call.configuration.maxClients)
         lines.add("client_recent_max_input_buffer", input)
         lines.add("client_recent_max_output_buffer", output)
+        lines.add("blocked_clients", call.blocking.count + held)
         lines.add([
-            "blocked_clients", "tracking_clients", "pubsub_clients", "watching_clients",
-            "clients_in_timeout_table", "total_watched_keys", "total_blocking_keys",
-            "total_blocking_keys_on_nokey",
+            "tracking_clients", "pubsub_clients", "watching_clients",
         ])
+        lines.add("clients_in_timeout_table", call.blocking.timedCount)
+        lines.add("total_watched_keys", 0)
+        lines.add("total_blocking_keys", call.blocking.keyCount)
+        lines.add("total_blocking_keys_on_nokey", 0)
     }
 
     @Sendable private static func memory(_ call: borrowing Call, _ lines: inout Lines) {

@@ -41,6 +41,8 @@ extension Server {
         guard seconds > 0 else { return }
         let oldest = executor.call.now - Int64(seconds) * 1000
         for slot in 0..<connections.count where connections[slot].isOpen {
+            // Who waits for a key or for the end of a pause is not idle.
+            if connections[slot].isBlocked { continue }
             if executor.call.clients[slot].lastActiveAt < oldest { close(slot) }
         }
     }
