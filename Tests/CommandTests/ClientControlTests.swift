@@ -72,6 +72,25 @@ import Testing
         #expect(try c.replies(1) == [.bulk("the end")])
     }
 
+    @Test func `clients that hold too much together are closed, the heaviest first`() throws {
+        let server = try EmbeddedServer()
+        let c = try server.connect(), spared = try server.connect(), deaf = try server.connect()
+        _ = try c("SET", "big", String(repeating: "z", count: 100_000))
+        _ = try spared("CLIENT", "NO-EVICT", "ON")
+        let id = try deaf("CLIENT", "ID").integer ?? 0
+        #expect(try c("CONFIG", "SET", "maxmemory-clients", "3mb") == .simple("OK"))
+        let get = RESPClient.request(["GET", "big"])
+        for _ in 0..<500 {
+            guard (try? deaf.write(get)) != nil else { break }
+        }
+        try waitUntil("it is closed") {
+            try c("CLIENT", "LIST", "ID", "\(id)").text?.isEmpty ?? true
+        }
+        #expect(try c("INFO", "stats").text?.contains("evicted_clients:1\r\n") == true)
+        #expect(server.log.contains("Evicting client: id=\(id)"))
+        #expect(try spared("PING") == .simple("PONG"))
+    }
+
     @Test func `who does not wait cannot be unblocked`() throws {
         let server = try EmbeddedServer()
         let a = try server.connect(), b = try server.connect()

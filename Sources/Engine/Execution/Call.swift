@@ -55,6 +55,8 @@ struct Call: ~Copyable {
     var nextEvictionDatabase = 0
     /// Records count their uses; mirrors the policy of the configuration.
     var countsAccesses = false
+    /// Bytes that all clients together may hold.
+    var clientMemoryLimit = Int.max
     /// A use of a key just sets the access clock.
     var touchesPlainly = true
     /// A command that waited runs again.
@@ -98,7 +100,7 @@ struct Call: ~Copyable {
         ticksPerMicrosecond = Clock.measureTicksPerMicrosecond()
         random = RandomGenerator()
         let seed = HashSeed(k0: random.next(), k1: random.next())
-        commands = CommandTable(Family.all)
+        commands = CommandTable(Family.all, renames: configuration.renamedCommands)
         commandStatistics = CommandStatisticsTable(count: commands.entries.count)
         let time = Clock.unixMilliseconds()
         keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)

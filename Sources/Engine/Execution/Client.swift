@@ -83,9 +83,11 @@ struct Client: ~Copyable {
 
     /// Bytes that the client holds: its entry and its buffers.
     var memoryBytes: Int {
-        MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + inputBytes
-            + inputFreeBytes + outputCapacity
+        MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + bufferBytes
     }
+
+    /// Bytes of the client's buffers.
+    var bufferBytes: Int { inputBytes + inputFreeBytes + outputCapacity }
 }
 
 /// All clients, by slot; slots of closed ones are used again.
@@ -148,6 +150,16 @@ struct ClientTable: ~Copyable {
     /// The slot of the client with an id.
     func slot(of id: Int64) -> Int? {
         (0..<clients.count).first { clients[$0].isOpen && clients[$0].session.id == id }
+    }
+
+    /// The client that holds most of those that may be closed for it.
+    var heaviest: Int? {
+        var best: (slot: Int, bytes: Int)?
+        for slot in 0..<clients.count where clients[slot].isOpen && !clients[slot].noEvict {
+            let bytes = clients[slot].bufferBytes
+            if bytes > best?.bytes ?? 0 { best = (slot, bytes) }
+        }
+        return best?.slot
     }
 
     /// Clients to close now; the list starts anew.

@@ -81,6 +81,7 @@ struct Executor: ~Copyable {
             call.raised.remove(.memory)
         }
         call.countsAccesses = call.configuration.maxMemoryPolicy.countsAccesses
+        call.clientMemoryLimit = call.configuration.clientMemoryLimit ?? .max
         call.pool.removeAll()
         call.watch.configure(
             call.configuration, ticksPerMicrosecond: call.ticksPerMicrosecond)
@@ -258,10 +259,10 @@ struct Executor: ~Copyable {
         _ start: UnsafeRawPointer, _ request: Request, _ mark: Int, _ reply: inout Reply,
         _ ticks: inout UInt64
     ) {
+        let id = Int(request.command)
+        if id < 0 { return unsafe executeUnknown(start, request, mark, &reply, &ticks) }
         let args = unsafe arguments(
             start, Int(request.first), Int(request.count), request.hash)
-        let id = Int(request.command)
-        if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
         let refusals = entry.gates.intersection(call.raised.union(call.session.raised))
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
@@ -281,6 +282,25 @@ struct Executor: ~Copyable {
             lastTicks = spent
             call.attention.insert(.duration)
         }
+    }
+
+    /// The name is not among the short ones.
+    @inline(never) @unsafe private mutating func executeUnknown(
+        _ start: UnsafeRawPointer, _ request: Request, _ mark: Int, _ reply: inout Reply,
+        _ ticks: inout UInt64
+    ) {
+        let args = unsafe arguments(start, Int(request.first), Int(request.count), 0)
+        var known = request
+        guard let id = call.commands.findLong(args) else {
+            return refuseUnknown(args, Int(request.command), &reply)
+        }
+        known.command = Int32(truncatingIfNeeded: id)
+        if args.count > 1 {
+            if call.commands.entries[id].hasKey { known.hash = call.keyspace.seed.hash(args[1]) }
+            if call.commands.entries[id].isContainer { known.command = subcommand(of: id, args) }
+        }
+        if known.command < 0 { return refuseUnknown(args, Int(known.command), &reply) }
+        unsafe execute(start, known, mark, &reply, &ticks)
     }
 
     /// Sees to what the command left behind; true when the batch ends here.

@@ -22,6 +22,8 @@ struct Statistics: BitwiseCopyable {
     var expiryMicroseconds = 0
     var inputBufferLimitDisconnections = 0
     var outputBufferLimitDisconnections = 0
+    /// Clients closed because all of them together held too much.
+    var evictedClients = 0
 }
 
 /// Error replies by code: the first word of the text.

@@ -244,8 +244,9 @@ enum Info {
         lines.add("expired_time_cap_reached_count", s.expirySlices)
         lines.add("expire_cycle_cpu_milliseconds", s.expiryMicroseconds / 1000)
         lines.add("evicted_keys", s.evictedKeys)
+        lines.add("evicted_clients", s.evictedClients)
         lines.add([
-            "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+            "evicted_scripts", "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ])
         lines.add("keyspace_hits", s.hits)

@@ -123,7 +123,7 @@ extension Directive {
         .choice("maxmemory-policy", \.maxMemoryPolicy),
         .number("maxmemory-samples", \.maxMemorySamples, .integer(1...64)),
         .number("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, .integer(0...100)),
-        .unused("maxmemory-clients", .memoryOrPercent, "0", Reason.notYet),
+        .text("maxmemory-clients", \.maxMemoryClients, .memoryOrPercent),
         .number("lfu-log-factor", \.lfuLogFactor, anyInt32),
         .number("lfu-decay-time", \.lfuDecayTime, anyInt32),
         .number("active-expire-effort", \.activeExpireEffort, .integer(1...10)),

@@ -76,6 +76,9 @@ public struct Configuration: Sendable {
     public var outputBufferLimits = ClientOutputBufferLimits()
     /// 0 means no limit.
     public var maxMemory = 0
+    /// What all clients together may hold: bytes, or a part of `maxmemory` as `5%`; 0 means any
+    /// amount.
+    public var maxMemoryClients = "0"
     public var maxMemoryPolicy = EvictionPolicy.noEviction
     public var maxMemorySamples = 5
     public var maxMemoryEvictionTenacity = 10

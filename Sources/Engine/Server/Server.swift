@@ -110,6 +110,7 @@ package struct Server: ~Copyable {
         deliverPosts()
         // One write per connection and turn; with io_uring the kernel gets them with `wait`.
         flush()
+        evictClients()
         // Last: nobody above may hold a connection that is gone.
         closeDoomed()
     }
