@@ -29,7 +29,10 @@ struct Leniency: Sendable {
             "Whether a short string shares a block with its key depends on the key's past there."
         ) { $0.isShortString && $1.isShortString },
         Leniency(
-            ["slowlog|get", "slowlog|len", "latency|histogram", "latency|doctor"],
+            [
+                "slowlog|get", "slowlog|len", "latency|histogram", "latency|doctor",
+                "memory|usage", "memory|stats", "memory|doctor", "memory|malloc-stats",
+            ],
             "Each server measures itself."
         ) { kind($0) == kind($1) },
         Leniency(["object|refcount"], "Small integers are shared there, and not here.") {
@@ -50,7 +53,8 @@ struct Leniency: Sendable {
         },
         Leniency(
             [
-                "client|help", "command|help", "config|help", "latency|help", "object|help",
+                "client|help", "command|help", "config|help", "latency|help", "memory|help",
+                "object|help",
                 "slowlog|help",
             ], "Help lists what is there, in words of its own."
         ) { kind($0) == kind($1) },

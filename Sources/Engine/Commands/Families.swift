@@ -5,7 +5,7 @@ extension Family {
         Strings.family, LongestCommonSubsequences.family, Keys.family, Expirations.family,
         Objects.family, Connections.family, Clients.family, ClientControl.family,
         CommandIntrospection.family,
-        Configs.family, Servers.family, CommandLogs.family, Latencies.family,
+        Configs.family, Servers.family, CommandLogs.family, Latencies.family, Memories.family,
         Debugging.family,
     ]
 }

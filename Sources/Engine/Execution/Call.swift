@@ -90,6 +90,10 @@ struct Call: ~Copyable {
     /// The text of `CommandError.text`.
     var failure: [UInt8] = []
     var isActiveExpiryOn = true
+    /// Whether housekeeping runs; DEBUG can stop it.
+    var isCronOn = true
+    /// What replicas know the history of the data by.
+    var replicationID = ""
     /// Position in the table of the command that runs.
     var command = -1
 
@@ -99,6 +103,7 @@ struct Call: ~Copyable {
         self.log = log
         ticksPerMicrosecond = Clock.measureTicksPerMicrosecond()
         random = RandomGenerator()
+        replicationID = ServerIdentity.newID(&random)
         let seed = HashSeed(k0: random.next(), k1: random.next())
         commands = CommandTable(Family.all, renames: configuration.renamedCommands)
         commandStatistics = CommandStatisticsTable(count: commands.entries.count)

@@ -85,11 +85,14 @@ struct CommandStatistics: BitwiseCopyable {
             calls: calls, ticks: entry[0], rejected: entry[1], failed: entry[2])
     }
 
-    /// Whether a command has run; cheaper than asking how often.
-    func hasRun(_ id: Int) -> Bool {
+    /// Time that a command took in all.
+    func ticks(_ id: Int) -> Int {
         precondition(UInt(bitPattern: id) < UInt(bitPattern: count))
-        return unsafe base[id * Self.stride] != 0
+        return unsafe base[id * Self.stride]
     }
+
+    /// Whether a command has run; cheaper than asking how often.
+    func hasRun(_ id: Int) -> Bool { ticks(id) != 0 }
 
     /// How often a command took how long: the most ticks of each bucket that is not empty, and its
     /// count, from the shortest duration to the longest.

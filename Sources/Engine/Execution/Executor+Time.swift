@@ -27,6 +27,11 @@ extension Executor {
         call.statistics.turns &+= 1
     }
 
+    /// Notes how long the turn took.
+    mutating func endTurn() {
+        call.statistics.turnTicks &+= cp_ticks() &- ticksOfTurn
+    }
+
     /// When deadlines next want attention, in Unix milliseconds; `Int64.max` when there are none.
     private mutating func earliestDeadline() -> Int64 {
         var wake = Int64.max

@@ -17,6 +17,8 @@ struct Statistics: BitwiseCopyable {
     var writes = 0
     /// Turns of the loop.
     var turns = 0
+    /// Time that the turns took, in ticks of the processor's counter.
+    var turnTicks: UInt64 = 0
     /// How often active expiry ran out of time, and how long it ran in all.
     var expirySlices = 0
     var expiryMicroseconds = 0

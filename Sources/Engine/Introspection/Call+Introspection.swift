@@ -27,6 +27,9 @@ struct Rates {
     var commands = Rate()
     var bytesIn = Rate()
     var bytesOut = Rate()
+    var turns = Rate()
+    /// Microseconds in turns.
+    var turnTime = Rate()
 }
 
 extension Call {
@@ -35,7 +38,12 @@ extension Call {
         rates.commands.sample(statistics.commands, at: now)
         rates.bytesIn.sample(statistics.bytesIn, at: now)
         rates.bytesOut.sample(statistics.bytesOut, at: now)
+        rates.turns.sample(statistics.turns, at: now)
+        rates.turnTime.sample(turnMicroseconds, at: now)
     }
+
+    /// Time in turns of the loop since the start.
+    var turnMicroseconds: Int { Int(Double(statistics.turnTicks) / ticksPerMicrosecond) }
 
     /// Remembers the most memory ever used.
     mutating func samplePeakMemory() {

@@ -42,13 +42,14 @@ enum Info {
         Section(name: "modules", title: "Modules", isDefault: true) { _, _ in },
         Section(
             name: "commandstats", title: "Commandstats", isDefault: false, write: commandStats),
+        Section(name: "errorstats", title: "Errorstats", isDefault: true, write: errorStats),
         Section(
             name: "latencystats", title: "Latencystats", isDefault: false, write: latencyStats),
-        Section(name: "errorstats", title: "Errorstats", isDefault: true, write: errorStats),
         Section(name: "cluster", title: "Cluster", isDefault: true) { call, lines in
             lines.add("cluster_enabled", 0)
         },
         Section(name: "keyspace", title: "Keyspace", isDefault: true, write: keyspace),
+        Section(name: "keysizes", title: "Keysizes", isDefault: true, write: keySizes),
     ]
 
     /// The report for the named sections, in lower case; for the usual ones if there are none.
@@ -156,13 +157,15 @@ enum Info {
         lines.add("allocator_resident", max(resident, used))
         lines.add("allocator_muzzy", 0)
         size("total_system_memory", total)
-        size("used_memory_lua", 0)
-        size("used_memory_scripts", 0)
+        lines.add(["used_memory_lua", "used_memory_vm_eval"])
+        lines.add("used_memory_lua_human", Numbers.humanBytes(0))
         lines.add([
-            "used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts",
-            "number_of_functions", "number_of_libraries", "used_memory_vm_functions",
-            "used_memory_vm_total", "used_memory_functions",
+            "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+            "number_of_libraries", "used_memory_vm_functions",
         ])
+        size("used_memory_vm_total", 0)
+        lines.add("used_memory_functions", 0)
+        size("used_memory_scripts", 0)
         size("maxmemory", call.configuration.maxMemory)
         lines.add("maxmemory_policy", call.configuration.maxMemoryPolicy.rawValue)
         let ratio = Double(resident) / Double(max(used, 1))
@@ -270,18 +273,31 @@ enum Info {
         lines.add("client_query_buffer_limit_disconnections", s.inputBufferLimitDisconnections)
         lines.add("client_output_buffer_limit_disconnections", s.outputBufferLimitDisconnections)
         lines.add(["reply_buffer_shrinks", "reply_buffer_expands"])
-        lines.add("eventloop_cycles", s.turns)
+        addEventLoop(call, &lines)
         lines.add([
             "acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
             "acl_access_denied_channel",
         ])
     }
 
+    private static func addEventLoop(_ call: borrowing Call, _ lines: inout Lines) {
+        var ticks = 0
+        for id in 0..<call.commandStatistics.count { ticks &+= call.commandStatistics.ticks(id) }
+        let cycles = call.rates.turns.perSecond
+        lines.add("eventloop_cycles", call.statistics.turns)
+        lines.add("eventloop_duration_sum", call.turnMicroseconds)
+        lines.add("eventloop_duration_cmd_sum", Int(Double(ticks) / call.ticksPerMicrosecond))
+        lines.add("instantaneous_eventloop_cycles_per_sec", cycles)
+        lines.add(
+            "instantaneous_eventloop_duration_usec",
+            cycles == 0 ? 0 : call.rates.turnTime.perSecond / cycles)
+    }
+
     @Sendable private static func replication(_ call: borrowing Call, _ lines: inout Lines) {
         lines.add("role", "master")
         lines.add("connected_slaves", 0)
         lines.add("master_failover_state", "no-failover")
-        lines.add("master_replid", call.identity.runID)
+        lines.add("master_replid", call.replicationID)
         lines.add("master_replid2", String(repeating: "0", count: 40))
         lines.add("master_repl_offset", 0)
         lines.add("second_repl_offset", -1)
@@ -346,6 +362,16 @@ enum Info {
                 "db\(i)",
                 "keys=\(call.keyspace.databases[i].count),expires=\(volatileCount),"
                     + "avg_ttl=\(average),subexpiry=0")
+        }
+    }
+
+    @Sendable private static func keySizes(_ call: borrowing Call, _ lines: inout Lines) {
+        // A stretch that begins elsewhere each second.
+        let start = UInt64(truncatingIfNeeded: call.now / 1000) &* 0x9E37_79B9_7F4A_7C15
+        for i in 0..<call.keyspace.count where call.keyspace.databases[i].count > 0 {
+            for (name, value) in KeySizes(call.keyspace.databases[i], from: start).fields {
+                lines.text += "db\(i)_distrib_\(name):\(value)\r\n"
+            }
         }
     }
 }

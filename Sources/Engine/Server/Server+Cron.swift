@@ -27,7 +27,7 @@ extension Server {
     mutating func runCron() {
         let now = executor.call.now
         let hz = executor.call.configuration.hz
-        guard cron.isDue(now, hz: hz) else { return }
+        guard cron.isDue(now, hz: hz), executor.call.isCronOn else { return }
         resumeAccepting()
         executor.call.sampleRates()
         executor.call.samplePeakMemory()

@@ -113,6 +113,7 @@ package struct Server: ~Copyable {
         evictClients()
         // Last: nobody above may hold a connection that is gone.
         closeDoomed()
+        executor.endTurn()
     }
 
     /// How long the poller may wait, in milliseconds.
