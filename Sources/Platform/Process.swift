@@ -32,6 +32,13 @@ public enum Process {
     @discardableResult
     public static func disableHugePages() -> Bool { cp_disable_huge_pages() == 0 }
 
+    /// Gives memory that the allocator holds and nobody uses back to the system.
+    public static func returnFreeMemory() {
+        #if os(Linux)
+            _ = malloc_trim(0)
+        #endif
+    }
+
     /// Changes the current directory.
     public static func setWorkingDirectory(_ path: String) throws(SystemError) {
         guard unsafe chdir(path) == 0 else { throw .last("chdir") }

@@ -5,7 +5,7 @@ enum Clients {
         group: .connection,
         commands: [
             CLIENT_ID, CLIENT_GETNAME, CLIENT_SETNAME, CLIENT_SETINFO, CLIENT_LIST, CLIENT_INFO,
-            CLIENT_KILL, CLIENT_REPLY, CLIENT_UNBLOCK, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_HELP,
+            CLIENT_KILL, CLIENT_REPLY, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_HELP,
         ])
 
     // MARK: - Who am I
@@ -316,37 +316,6 @@ enum Clients {
         reply.ok()
     }
 
-    static let CLIENT_UNBLOCK = Command(
-        "CLIENT UNBLOCK client-id [TIMEOUT | ERROR]", [.admin, .noscript, .loading, .stale],
-        since: "5.0.0",
-        complexity: "O(log N) where N is the number of connections.",
-        summary: "Ends the wait of a client as if its time were up, or with an error.",
-        names: ["unblock-type"], run: clientUnblock)
-
-    @Sendable static func clientUnblock(
-        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
-    ) throws(CommandError) {
-        guard args.count <= 4 else {
-            throw call.failed(
-                "ERR unknown subcommand or wrong number of arguments for '", args[1],
-                "'. Try CLIENT HELP.")
-        }
-        var error: String?
-        if args.count == 4 {
-            switch args.word(3) {
-            case "TIMEOUT": break
-            case "ERROR": error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-            default:
-                throw call.failed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-            }
-        }
-        guard let slot = call.clients.slot(of: try args.integer(2)),
-            call.clients[slot].wait != nil
-        else { return reply.integer(0) }
-        call.unblock(slot, error: error)
-        reply.integer(1)
-    }
-
     static let CLIENT_NO_TOUCH = Command(
         "CLIENT NO-TOUCH <ON | OFF>", [.noscript, .loading, .stale], since: "7.2.0",
         complexity: "O(1)",
@@ -381,7 +350,10 @@ enum Clients {
         reply.help(
             "CLIENT",
             [
+                "CAPA <option> [<option> ...]",
+                "    Tell what this client can do: redirect.",
                 "GETNAME", "    Return the name of the connection.",
+                "GETREDIR", "    Return the id of the client that gets invalidations.",
                 "ID", "    Return the id of the connection.",
                 "INFO", "    Describe the connection.",
                 "KILL <ip:port>", "    Close the connection from an address.",
@@ -396,12 +368,16 @@ enum Clients {
                 "NO-EVICT (ON|OFF)",
                 "    Keep the connection from being closed to free memory.",
                 "NO-TOUCH (ON|OFF)", "    Leave no trace of use on keys.",
+                "PAUSE <timeout> [WRITE|ALL]",
+                "    Let all commands, or those that write, wait for so many milliseconds.",
                 "REPLY (ON|OFF|SKIP)", "    Turn the replies to the connection on and off.",
                 "SETINFO (LIB-NAME|LIB-VER) <value>",
                 "    Record which client library is speaking.",
                 "SETNAME <name>", "    Name the connection.",
+                "TRACKINGINFO", "    Tell how keys are tracked.",
                 "UNBLOCK <client-id> [TIMEOUT|ERROR]",
-                "    End the wait of a connection, as if its time were up or with an error.",
+                "    End the wait of another connection, as if its time were up or with an error.",
+                "UNPAUSE", "    End a pause.",
             ])
     }
 }

@@ -36,10 +36,84 @@ enum Debugging {
             call.log.warning("DEBUG LOG: \(args[2].text)")
             reply.ok()
         default:
-            throw call.failed(
-                "ERR unknown subcommand or wrong number of arguments for '", args[1],
-                "'. Try DEBUG HELP.")
+            if try measure(args, &call, &reply) { return }
+            throw unknown(args, &call)
         }
+    }
+
+    private static func unknown(
+        _ args: borrowing Arguments, _ call: inout Call
+    ) -> CommandError {
+        call.failed(
+            "ERR unknown subcommand or wrong number of arguments for '", args[1],
+            "'. Try DEBUG HELP.")
+    }
+
+    /// The subcommands that look inside or turn something off; false for others.
+    private static func measure(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) -> Bool {
+        switch (args.word(1), args.count) {
+        case ("DIGEST", 2): reply.status(call.digest().text)
+        case ("DIGEST-VALUE", _):
+            reply.array(args.count - 2)
+            for i in 2..<max(args.count, 2) {
+                var digest = Digest()
+                if let place = call.inspect(call.key(args[i])) {
+                    digest.append(value: place.record)
+                }
+                reply.status(digest.text)
+            }
+        case ("CHANGE-REPL-ID", 2):
+            call.replicationID = ServerIdentity.newID(&call.random)
+            reply.ok()
+        case ("PAUSE-CRON", 3):
+            call.isCronOn = (Numbers.integer(args[2]) ?? 0) == 0
+            reply.ok()
+        case ("REPLYBUFFER", 4): try replyBuffer(args, &call, &reply)
+        case ("HTSTATS", 3...4): try tableStatistics(args, &call, &reply)
+        case ("STRUCTSIZE", 2):
+            reply.status(
+                "bits:\(Int.bitWidth) bucket:64 record-header:8 client:"
+                    + "\(MemoryLayout<Client>.stride) connection:"
+                    + "\(MemoryLayout<Connection>.stride) entry:\(MemoryLayout<Entry>.stride)")
+        default: return false
+        }
+        return true
+    }
+
+    /// There is no buffer of a client's own to resize; what is asked for is already so.
+    private static func replyBuffer(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        switch args.word(2) {
+        case "RESIZING": break
+        case "PEAK-RESET-TIME":
+            if args.word(3) != "NEVER", args.word(3) != "RESET" { _ = try args.integer(3) }
+        default: throw unknown(args, &call)
+        }
+        reply.ok()
+    }
+
+    private static func tableStatistics(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        let index = Int(try args.integer(2))
+        guard 0..<call.keyspace.count ~= index else {
+            throw call.failed("ERR Out of range database")
+        }
+        let count = call.keyspace.databases[index].count
+        let volatileCount = call.keyspace.databases[index].volatileCount
+        reply.verbatim(
+            """
+            [Dictionary HT]
+            Hash table 0 stats (main hash table):
+             table size: \(call.keyspace.databases[index].bucketCount * 7)
+             number of elements: \(count)
+            [Expires HT]
+             number of elements: \(volatileCount)
+
+            """)
     }
 
     /// Holds the whole server, as Redis does.
@@ -177,17 +251,25 @@ enum Debugging {
         reply.help(
             "DEBUG",
             [
+                "CHANGE-REPL-ID", "    Take a new replication id.",
+                "DIGEST", "    Show a signature of all data.",
+                "DIGEST-VALUE <key> [<key> ...]", "    Show signatures of values.",
                 "ERROR <text>", "    Reply with an error.",
+                "HTSTATS <dbid>", "    Show the size of the table of a database.",
                 "JMAP", "    Show how memory is laid out: slabs, tables, buffers.",
                 "LOG <message>", "    Write a line to the log.",
                 "OBJECT <key>", "    Show how a key and its value are kept.",
+                "PAUSE-CRON <0|1>", "    Stop, or continue, the housekeeping.",
                 "POPULATE <count> [<prefix>] [<size>]",
                 "    Create keys <prefix>:0 and so on with values of so many bytes.",
                 "PROTOCOL <type>",
                 "    Reply with a value of a type: string, integer, double, bignum, null, array,",
                 "    set, map, attrib, push, verbatim, true, false.",
+                "REPLYBUFFER (RESIZING <0|1>|PEAK-RESET-TIME <time>)",
+                "    Do nothing: no buffer of replies outlives its turn.",
                 "SET-ACTIVE-EXPIRE <0|1>", "    Turn off, or on, the deletion of expired keys.",
                 "SLEEP <seconds>", "    Hold the server; decimals are allowed.",
+                "STRUCTSIZE", "    Show the sizes of some structures.",
                 "STRINGMATCH-LEN <length> <pattern>",
                 "    Match a pattern against so many letters 'a'.",
             ])

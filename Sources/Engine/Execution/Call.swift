@@ -17,6 +17,12 @@ struct Attention: OptionSet, Sendable {
     static let close = Attention(rawValue: 1 << 2)
     /// The client waits for a key; nothing of it runs until that is over.
     static let blocked = Attention(rawValue: 1 << 3)
+    /// The input is so long that a request of it may be worth a line in a log.
+    static let sizes = Attention(rawValue: 1 << 4)
+    /// The command took so long that it may be worth a line in a log.
+    static let duration = Attention(rawValue: 1 << 5)
+    /// The command did not run: its client waits until a pause is over, and sends it again.
+    static let held = Attention(rawValue: 1 << 6)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -35,6 +41,9 @@ struct Call: ~Copyable {
     var keyspace: Keyspace
     var session = Session()
     var clients = ClientTable()
+    /// Conditions that hold for every client.
+    var raised = Gates()
+    var pause: Pause?
     var commands: CommandTable
     var configuration: Configuration
     var effects = Effects()
@@ -46,14 +55,16 @@ struct Call: ~Copyable {
     var nextEvictionDatabase = 0
     /// Records count their uses; mirrors the policy of the configuration.
     var countsAccesses = false
+    /// Bytes that all clients together may hold.
+    var clientMemoryLimit = Int.max
     /// A use of a key just sets the access clock.
     var touchesPlainly = true
     /// A command that waited runs again.
     var isResuming = false
     var statistics = Statistics()
-    var commandStatistics: Buffer<CommandStatistics>
-    /// Replies by error code, for INFO errorstats.
-    var errorCounts: [String: Int] = [:]
+    var commandStatistics: CommandStatisticsTable
+    var errorStatistics = ErrorStatistics()
+    var watch = CommandWatch()
     var random: RandomGenerator
     let identity: ServerIdentity
     var log: Logger
@@ -79,6 +90,10 @@ struct Call: ~Copyable {
     /// The text of `CommandError.text`.
     var failure: [UInt8] = []
     var isActiveExpiryOn = true
+    /// Whether housekeeping runs; DEBUG can stop it.
+    var isCronOn = true
+    /// What replicas know the history of the data by.
+    var replicationID = ""
     /// Position in the table of the command that runs.
     var command = -1
 
@@ -88,10 +103,10 @@ struct Call: ~Copyable {
         self.log = log
         ticksPerMicrosecond = Clock.measureTicksPerMicrosecond()
         random = RandomGenerator()
+        replicationID = ServerIdentity.newID(&random)
         let seed = HashSeed(k0: random.next(), k1: random.next())
-        commands = CommandTable(Family.all)
-        commandStatistics = Buffer(
-            repeating: CommandStatistics(), count: commands.entries.count)
+        commands = CommandTable(Family.all, renames: configuration.renamedCommands)
+        commandStatistics = CommandStatisticsTable(count: commands.entries.count)
         let time = Clock.unixMilliseconds()
         keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)
         blocking = Blocking(now: time)
@@ -132,7 +147,7 @@ struct Call: ~Copyable {
 
     mutating func resetStatistics() {
         statistics = Statistics()
-        errorCounts = [:]
-        for i in 0..<commandStatistics.count { commandStatistics[i] = CommandStatistics() }
+        errorStatistics = ErrorStatistics()
+        commandStatistics.reset()
     }
 }

@@ -12,6 +12,10 @@ struct Gates: OptionSet, Sendable {
     static let authentication = Gates(rawValue: 1 << 0)
     /// Memory is above `maxmemory`.
     static let memory = Gates(rawValue: 1 << 1)
+    /// Every command waits.
+    static let pause = Gates(rawValue: 1 << 2)
+    /// Commands that may change something wait.
+    static let pauseWrites = Gates(rawValue: 1 << 3)
 }
 
 /// What happens to the replies of a client.
@@ -66,6 +70,8 @@ struct Client: ~Copyable {
     fileprivate(set) var outputBytes = 0
     fileprivate(set) var outputCapacity = 0
     var noEvict = false
+    /// Its next request waits for the end of a pause.
+    var isHeld = false
     /// What the client waits for.
     var wait: Wait?
     /// What other clients' commands and the server have for this one.
@@ -77,9 +83,11 @@ struct Client: ~Copyable {
 
     /// Bytes that the client holds: its entry and its buffers.
     var memoryBytes: Int {
-        MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + inputBytes
-            + inputFreeBytes + outputCapacity
+        MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + bufferBytes
     }
+
+    /// Bytes of the client's buffers.
+    var bufferBytes: Int { inputBytes + inputFreeBytes + outputCapacity }
 }
 
 /// All clients, by slot; slots of closed ones are used again.
@@ -142,6 +150,16 @@ struct ClientTable: ~Copyable {
     /// The slot of the client with an id.
     func slot(of id: Int64) -> Int? {
         (0..<clients.count).first { clients[$0].isOpen && clients[$0].session.id == id }
+    }
+
+    /// The client that holds most of those that may be closed for it.
+    var heaviest: Int? {
+        var best: (slot: Int, bytes: Int)?
+        for slot in 0..<clients.count where clients[slot].isOpen && !clients[slot].noEvict {
+            let bytes = clients[slot].bufferBytes
+            if bytes > best?.bytes ?? 0 { best = (slot, bytes) }
+        }
+        return best?.slot
     }
 
     /// Clients to close now; the list starts anew.

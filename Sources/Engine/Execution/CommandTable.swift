@@ -9,7 +9,7 @@
 //      documents [ syntax | key specs | categories | … ]     cold
 //
 //  Look-up compares words of at most 24 bytes, folded to capitals, as three integers; no string is
-//  made. A container such as CLIENT exists because a subcommand does; its subcommands are found in
+//  made. A longer name, which only `rename-command` can give, is found in a dictionary. A container such as CLIENT exists because a subcommand does; its subcommands are found in
 //  an index of their own, by the second word and the position of the container.
 
 /// What the executor reads for each request.
@@ -101,8 +101,10 @@ struct CommandTable: ~Copyable {
     let documents: [CommandDocument]
     private let names: NameIndex
     private let subnames: NameIndex
+    /// Names of more than 24 bytes, in capitals.
+    private let longNames: [[UInt8]: Int]
 
-    init(_ families: [Family]) {
+    init(_ families: [Family], renames: [CommandRename] = []) {
         var documents = families.flatMap { family in
             family.commands.map { CommandDocument($0, family.group) }
         }
@@ -111,14 +113,56 @@ struct CommandTable: ~Copyable {
         entries = OwnedBuffer(count: documents.count) { Self.entry(of: documents[$0]) }
         var names = NameIndex(count: documents.count)
         var subnames = NameIndex(count: documents.count)
+        var longNames: [[UInt8]: Int] = [:]
+        for (name, id) in Self.topLevelNames(documents, renames) {
+            if name.utf8.count <= Word.countMax {
+                names.insert(Word(name), id, owner: 0)
+            } else {
+                longNames[Array(name.utf8)] = id
+            }
+        }
         for (id, document) in documents.enumerated() {
-            if !document.isSubcommand { names.insert(Word(document.name[0]), id, owner: 0) }
             for sub in document.subcommands {
                 subnames.insert(Word(documents[sub].name[1]), sub, owner: id)
             }
         }
         self.names = names
         self.subnames = subnames
+        self.longNames = longNames
+    }
+
+    /// What commands answer to, in capitals, after `renames` were carried out in their order.
+    private static func topLevelNames(
+        _ documents: [CommandDocument], _ renames: [CommandRename]
+    ) -> [String: Int] {
+        var names: [String: Int] = [:]
+        for (id, document) in documents.enumerated() where !document.isSubcommand {
+            names[document.name[0]] = id
+        }
+        for rename in renames {
+            guard let id = names.removeValue(forKey: rename.name.uppercased()) else { continue }
+            let name = rename.newName.uppercased()
+            if !name.isEmpty, names[name] == nil { names[name] = id }
+        }
+        return names
+    }
+
+    /// What commands answer to, in capitals, without building a table.
+    static func names(of families: [Family], renames: [CommandRename]) -> Set<String> {
+        let lines = families.flatMap(\.commands).map { "\($0.syntax)" }
+        var names = Set(lines.map { $0.prefix { $0 != " " }.uppercased() })
+        for rename in renames {
+            names.remove(rename.name.uppercased())
+            names.insert(rename.newName.uppercased())
+        }
+        names.remove("")
+        return names
+    }
+
+    /// The position of the command whose long name is word 0.
+    @inline(never) func findLong(_ args: borrowing Arguments) -> Int? {
+        guard !longNames.isEmpty, args[0].count > Word.countMax else { return nil }
+        return longNames[args[0].array.map { 97...122 ~= $0 ? $0 - 32 : $0 }]
     }
 
     /// The position of the command called `word`.
@@ -175,6 +219,8 @@ struct CommandTable: ~Copyable {
         var gates = Gates()
         if !document.flags.contains(.noAuth) { gates.insert(.authentication) }
         if document.flags.contains(.denyOOM) { gates.insert(.memory) }
+        gates.insert(.pause)
+        if !document.flags.isDisjoint(with: [.write, .mayReplicate]) { gates.insert(.pauseWrites) }
         let least = document.arity.magnitude
         return Entry(
             run: BareHandler(document.command.run), gates: gates, flags: document.flags,
@@ -238,7 +284,7 @@ struct NameIndex: ~Copyable {
     }
 
     mutating func insert(_ word: Word, _ id: Int, owner: Int) {
-        precondition(word.count <= 24, "a name may have 24 bytes")
+        precondition(word.count <= Word.countMax, "a name may have 24 bytes")
         precondition(find(word, owner: owner) == nil, "a name stands for two commands")
         var i = start(word, owner)
         while slots[i].id >= 0 { i = (i &+ 1) & mask }

@@ -27,16 +27,22 @@ extension Executor {
         call.statistics.turns &+= 1
     }
 
+    /// Notes how long the turn took.
+    mutating func endTurn() {
+        call.statistics.turnTicks &+= cp_ticks() &- ticksOfTurn
+    }
+
     /// When deadlines next want attention, in Unix milliseconds; `Int64.max` when there are none.
     private mutating func earliestDeadline() -> Int64 {
         var wake = Int64.max
         for i in 0..<call.keyspace.usedCount {
             if call.keyspace.databases[i].hasDoomed { return 0 }
-            guard call.isActiveExpiryOn else { continue }
+            guard call.isActiveExpiryOn, call.pause == nil else { continue }
             guard let time = call.keyspace.databases[i].wakeTime() else { continue }
             wake = min(wake, time)
         }
         if let time = call.blocking.wakeTime() { wake = min(wake, time) }
+        if let pause = call.pause { wake = min(wake, pause.end) }
         return wake
     }
 
@@ -55,18 +61,21 @@ extension Executor {
     mutating func expireDue() {
         wakeTime = earliestDeadline()
         guard wakeTime <= call.now else { return }
+        if let pause = call.pause, pause.end <= call.now { call.endPause() }
         defer { wakeTime = earliestDeadline() }
         endDueWaits()
         let start = cp_ticks()
         let end = start &+ UInt64(Self.sliceMicroseconds * call.ticksPerMicrosecond)
         freeDoomed(until: end)
-        var isOut = !call.isActiveExpiryOn
+        let isExpiryOn = call.isActiveExpiryOn && call.pause == nil
+        var isOut = !isExpiryOn
         for i in 0..<call.keyspace.usedCount where !isOut {
             isOut = expireDue(in: i, until: end)
         }
-        if isOut, call.isActiveExpiryOn { call.statistics.expirySlices &+= 1 }
-        call.statistics.expiryMicroseconds &+= Int(
-            Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
+        if isOut, isExpiryOn { call.statistics.expirySlices &+= 1 }
+        let microseconds = Int(Double(cp_ticks() &- start) / call.ticksPerMicrosecond)
+        call.statistics.expiryMicroseconds &+= microseconds
+        call.noteLatency(.expiry, milliseconds: microseconds / 1000)
         if !call.interest.isEmpty {
             call.deliverChanges()
             serveWaiters()
@@ -92,9 +101,12 @@ extension Executor {
 
     /// Goes on evicting what a command's slice of time was too short for.
     mutating func evictDue() {
-        guard call.configuration.maxMemory > 0 else { return }
+        guard call.configuration.maxMemory > 0, call.pause == nil else { return }
+        let start = cp_ticks()
         let evicted = call.statistics.evictedKeys
         guard call.makeRoom(), call.statistics.evictedKeys > evicted else { return }
+        let microseconds = Double(cp_ticks() &- start) / call.ticksPerMicrosecond
+        call.noteLatency(.eviction, milliseconds: Int(microseconds / 1000))
         // Still above it: the next turn goes on at once.
         if call.memoryForLimit > call.configuration.maxMemory { wakeTime = 0 }
         if !call.interest.isEmpty {

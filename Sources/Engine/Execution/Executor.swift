@@ -49,9 +49,13 @@ struct Executor: ~Copyable {
     private var parser = RequestParser()
     private var slots = Buffer<Slot>(repeating: Slot(offset: 0, count: 0), count: 4096)
     private var batch = Buffer<Request>(repeating: Request(), count: batchMax)
-    /// Conditions that hold for every client.
-    private var raised = Gates()
     private var limits = RequestLimits()
+    /// Where the replies of a stretch of input end that others may have to wait for.
+    private var replyStop = 0
+    /// How long the last command took that took long.
+    private var lastTicks: UInt64 = 0
+    /// Where the input of the batch begins.
+    private var batchStart = 0
     /// When the log last told of a browser, in Unix milliseconds.
     private var lastBrowserWarning: Int64 = 0
     /// When deadlines next want attention, in Unix milliseconds, as of the last `expireDue`.
@@ -72,12 +76,15 @@ struct Executor: ~Copyable {
     mutating func configurationChanged() {
         limits.bulkBytesMax = call.configuration.protoMaxBulkLength
         if call.configuration.maxMemory > 0 {
-            raised.insert(.memory)
+            call.raised.insert(.memory)
         } else {
-            raised.remove(.memory)
+            call.raised.remove(.memory)
         }
         call.countsAccesses = call.configuration.maxMemoryPolicy.countsAccesses
+        call.clientMemoryLimit = call.configuration.clientMemoryLimit ?? .max
         call.pool.removeAll()
+        call.watch.configure(
+            call.configuration, ticksPerMicrosecond: call.ticksPerMicrosecond)
         call.setTime(call.now)
     }
 
@@ -89,17 +96,23 @@ struct Executor: ~Copyable {
         call.session = call.clients[slot].session
         reply.version = call.session.version
         call.attention = call.session.replies == .on ? [] : .silence
+        if input.count >= call.watch.requestBytes { call.attention.insert(.sizes) }
         call.updateTouching()
-        let stop = reply.out.count &+ Self.replyBytesPerTurn
+        replyStop = reply.out.count &+ Self.replyBytesPerTurn
+        // A large reply calls for attention too.
+        let stop =
+            call.watch.replyBytes > Self.replyBytesPerTurn
+            ? replyStop : reply.out.count &+ call.watch.replyBytes &- 1
         var cursor = 0
         var ticks = cp_ticks()
         var verdict = Served.Verdict.done
         while true {
             var failure: ProtocolError?
+            batchStart = cursor
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, stop, &reply, &ticks)
             if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
-                cursor = Int(batch[done &- 1].end)
+                cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
                 // What was parsed ahead is parsed again.
                 state = ParserState()
                 verdict =
@@ -230,7 +243,12 @@ struct Executor: ~Copyable {
             unsafe execute(start, request, mark, &reply, &ticks)
             i &+= 1
             if !call.attention.isEmpty || reply.out.count > stop {
-                if attend(mark, stop, &reply) { break }
+                if attend(input, i &- 1, mark, &reply) {
+                    if call.attention.contains(.held) { i &-= 1 }
+                    break
+                }
+                // The next command does not pay for it.
+                ticks = cp_ticks()
             }
         }
         call.statistics.commands &+= i
@@ -241,12 +259,12 @@ struct Executor: ~Copyable {
         _ start: UnsafeRawPointer, _ request: Request, _ mark: Int, _ reply: inout Reply,
         _ ticks: inout UInt64
     ) {
+        let id = Int(request.command)
+        if id < 0 { return unsafe executeUnknown(start, request, mark, &reply, &ticks) }
         let args = unsafe arguments(
             start, Int(request.first), Int(request.count), request.hash)
-        let id = Int(request.command)
-        if id < 0 { return refuseUnknown(args, id, &reply) }
         let entry = call.commands.entries[id]
-        let refusals = entry.gates.intersection(raised.union(call.session.raised))
+        let refusals = entry.gates.intersection(call.raised.union(call.session.raised))
         if request.count < entry.arityMin || request.count > entry.arityMax || !refusals.isEmpty {
             if isRefused(id, refusals, args, &reply) { return }
         }
@@ -257,22 +275,67 @@ struct Executor: ~Copyable {
             fail(error, id, mark, &reply)
         }
         let now = cp_ticks()
-        call.commandStatistics[id].calls &+= 1
-        call.commandStatistics[id].ticks &+= now &- ticks
+        let spent = now &- ticks
+        unsafe call.commandStatistics.noteCall(id, ticks: spent)
         ticks = now
+        if spent >= call.watch.ticks {
+            lastTicks = spent
+            call.attention.insert(.duration)
+        }
+    }
+
+    /// The name is not among the short ones.
+    @inline(never) @unsafe private mutating func executeUnknown(
+        _ start: UnsafeRawPointer, _ request: Request, _ mark: Int, _ reply: inout Reply,
+        _ ticks: inout UInt64
+    ) {
+        let args = unsafe arguments(start, Int(request.first), Int(request.count), 0)
+        var known = request
+        guard let id = call.commands.findLong(args) else {
+            return refuseUnknown(args, Int(request.command), &reply)
+        }
+        known.command = Int32(truncatingIfNeeded: id)
+        if args.count > 1 {
+            if call.commands.entries[id].hasKey { known.hash = call.keyspace.seed.hash(args[1]) }
+            if call.commands.entries[id].isContainer { known.command = subcommand(of: id, args) }
+        }
+        if known.command < 0 { return refuseUnknown(args, Int(known.command), &reply) }
+        unsafe execute(start, known, mark, &reply, &ticks)
     }
 
     /// Sees to what the command left behind; true when the batch ends here.
     @inline(never) private mutating func attend(
-        _ mark: Int, _ stop: Int, _ reply: inout Reply
+        _ input: Bytes, _ i: Int, _ mark: Int, _ reply: inout Reply
     ) -> Bool {
+        if call.attention.contains(.held) { return true }
+        note(input, i, replyBytes: reply.out.count &- mark)
         if call.attention.contains(.changes) {
             call.deliverChanges()
             call.attention.remove(.changes)
             serveWaiters()
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
-        return !call.attention.isDisjoint(with: [.close, .blocked]) || reply.out.count > stop
+        return !call.attention.isDisjoint(with: [.close, .blocked]) || reply.out.count > replyStop
+    }
+
+    /// Keeps the request in the logs if it took long, or if it or its reply is large.
+    private mutating func note(_ input: Bytes, _ i: Int, replyBytes: Int) {
+        let isLong = call.attention.contains(.duration)
+        call.attention.remove(.duration)
+        let request = batch[i]
+        let start = i == 0 ? batchStart : Int(batch[i &- 1].end)
+        let requestBytes = Int(request.end) &- start
+        guard request.command >= 0,
+            isLong || requestBytes >= call.watch.requestBytes
+                || replyBytes >= call.watch.replyBytes
+        else { return }
+        let args = arguments(input, Int(request.first), Int(request.count), request.hash)
+        // What a client waits for counts when it has come.
+        if isLong, !call.attention.contains(.blocked) {
+            call.noteDuration(args, Int(request.command), ticks: lastTicks)
+        }
+        call.noteSizes(
+            args, Int(request.command), requestBytes: requestBytes, replyBytes: replyBytes)
     }
 
     /// Takes back what a command replied whose client does not want to hear it.
@@ -296,16 +359,20 @@ struct Executor: ~Copyable {
         _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
     ) -> Bool {
         let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
-        let error: CommandError =
-            if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
-                .wrongArity
-            } else if refusals.contains(.authentication) {
-                .noAuthentication
-            } else {
-                .outOfMemory
-            }
-        if error == .outOfMemory, call.makeRoom() { return false }
-        call.commandStatistics[id].rejected &+= 1
+        let error: CommandError
+        if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
+            error = .wrongArity
+        } else if refusals.contains(.authentication) {
+            error = .noAuthentication
+        } else if refusals.contains(.memory), !call.makeRoom() {
+            error = .outOfMemory
+        } else {
+            if refusals.isDisjoint(with: [.pause, .pauseWrites]) { return false }
+            // Not refused, only not now.
+            call.hold()
+            return true
+        }
+        call.commandStatistics.noteRejection(id)
         write(error, id, &reply)
         return true
     }
@@ -361,7 +428,7 @@ struct Executor: ~Copyable {
         _ error: CommandError, _ id: Int, _ mark: Int, _ reply: inout Reply
     ) {
         reply.out.truncate(to: mark)
-        call.commandStatistics[id].failed &+= 1
+        call.commandStatistics.noteFailure(id)
         write(error, id, &reply)
     }
 
@@ -374,10 +441,12 @@ struct Executor: ~Copyable {
 
     private mutating func writeError(_ text: [UInt8], _ reply: inout Reply) {
         call.statistics.errorReplies &+= 1
-        let code = String(decoding: text.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
-        // A client must not be able to grow the table with codes of its own making.
-        if call.errorCounts.count < 128 || call.errorCounts[code] != nil {
-            call.errorCounts[code, default: 0] += 1
+        if call.errorStatistics.note(text) {
+            call.log.warning(
+                """
+                Errors are no longer counted by their codes, because there were more than 128 of \
+                them. CONFIG RESETSTAT starts again.
+                """)
         }
         reply.error(text)
     }

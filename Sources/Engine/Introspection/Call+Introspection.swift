@@ -27,6 +27,9 @@ struct Rates {
     var commands = Rate()
     var bytesIn = Rate()
     var bytesOut = Rate()
+    var turns = Rate()
+    /// Microseconds in turns.
+    var turnTime = Rate()
 }
 
 extension Call {
@@ -35,7 +38,12 @@ extension Call {
         rates.commands.sample(statistics.commands, at: now)
         rates.bytesIn.sample(statistics.bytesIn, at: now)
         rates.bytesOut.sample(statistics.bytesOut, at: now)
+        rates.turns.sample(statistics.turns, at: now)
+        rates.turnTime.sample(turnMicroseconds, at: now)
     }
+
+    /// Time in turns of the loop since the start.
+    var turnMicroseconds: Int { Int(Double(statistics.turnTicks) / ticksPerMicrosecond) }
 
     /// Remembers the most memory ever used.
     mutating func samplePeakMemory() {
@@ -93,9 +101,9 @@ extension Call {
         let own = isCaller ? session : clients[slot].session
         let last = isCaller ? command : Int(clients[slot].lastCommand)
         var flags = ""
-        if clients[slot].wait != nil { flags += "b" }
-        if own.isUnixSocket { flags += "U" }
+        if clients[slot].wait != nil || clients[slot].isHeld { flags += "b" }
         if clients[slot].isDoomed { flags += "A" }
+        if own.isUnixSocket { flags += "U" }
         if clients[slot].noEvict { flags += "e" }
         if own.noTouch { flags += "T" }
         func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

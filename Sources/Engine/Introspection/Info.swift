@@ -43,10 +43,13 @@ enum Info {
         Section(
             name: "commandstats", title: "Commandstats", isDefault: false, write: commandStats),
         Section(name: "errorstats", title: "Errorstats", isDefault: true, write: errorStats),
+        Section(
+            name: "latencystats", title: "Latencystats", isDefault: false, write: latencyStats),
         Section(name: "cluster", title: "Cluster", isDefault: true) { call, lines in
             lines.add("cluster_enabled", 0)
         },
         Section(name: "keyspace", title: "Keyspace", isDefault: true, write: keyspace),
+        Section(name: "keysizes", title: "Keysizes", isDefault: true, write: keySizes),
     ]
 
     /// The report for the named sections, in lower case; for the usual ones if there are none.
@@ -104,22 +107,25 @@ enum Info {
     }
 
     @Sendable private static func clients(_ call: borrowing Call, _ lines: inout Lines) {
-        var input = 0, output = 0
+        var input = 0, output = 0, held = 0
         for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
             input = max(input, call.clients[slot].inputBytes)
             output = max(output, call.clients[slot].outputBytes)
+            if call.clients[slot].isHeld { held += 1 }
         }
         lines.add("connected_clients", call.clients.count)
         lines.add("cluster_connections", 0)
         lines.add("maxclients", call.configuration.maxClients)
         lines.add("client_recent_max_input_buffer", input)
         lines.add("client_recent_max_output_buffer", output)
-        lines.add("blocked_clients", call.blocking.count)
-        lines.add(["tracking_clients", "pubsub_clients", "watching_clients"])
+        lines.add("blocked_clients", call.blocking.count + held)
+        lines.add([
+            "tracking_clients", "pubsub_clients", "watching_clients",
+        ])
         lines.add("clients_in_timeout_table", call.blocking.timedCount)
-        lines.add(["total_watched_keys"])
+        lines.add("total_watched_keys", 0)
         lines.add("total_blocking_keys", call.blocking.keyCount)
-        lines.add(["total_blocking_keys_on_nokey"])
+        lines.add("total_blocking_keys_on_nokey", 0)
     }
 
     @Sendable private static func memory(_ call: borrowing Call, _ lines: inout Lines) {
@@ -151,13 +157,15 @@ enum Info {
         lines.add("allocator_resident", max(resident, used))
         lines.add("allocator_muzzy", 0)
         size("total_system_memory", total)
-        size("used_memory_lua", 0)
-        size("used_memory_scripts", 0)
+        lines.add(["used_memory_lua", "used_memory_vm_eval"])
+        lines.add("used_memory_lua_human", Numbers.humanBytes(0))
         lines.add([
-            "used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts",
-            "number_of_functions", "number_of_libraries", "used_memory_vm_functions",
-            "used_memory_vm_total", "used_memory_functions",
+            "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+            "number_of_libraries", "used_memory_vm_functions",
         ])
+        size("used_memory_vm_total", 0)
+        lines.add("used_memory_functions", 0)
+        size("used_memory_scripts", 0)
         size("maxmemory", call.configuration.maxMemory)
         lines.add("maxmemory_policy", call.configuration.maxMemoryPolicy.rawValue)
         let ratio = Double(resident) / Double(max(used, 1))
@@ -239,8 +247,9 @@ enum Info {
         lines.add("expired_time_cap_reached_count", s.expirySlices)
         lines.add("expire_cycle_cpu_milliseconds", s.expiryMicroseconds / 1000)
         lines.add("evicted_keys", s.evictedKeys)
+        lines.add("evicted_clients", s.evictedClients)
         lines.add([
-            "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+            "evicted_scripts", "total_eviction_exceeded_time",
             "current_eviction_exceeded_time",
         ])
         lines.add("keyspace_hits", s.hits)
@@ -264,18 +273,31 @@ enum Info {
         lines.add("client_query_buffer_limit_disconnections", s.inputBufferLimitDisconnections)
         lines.add("client_output_buffer_limit_disconnections", s.outputBufferLimitDisconnections)
         lines.add(["reply_buffer_shrinks", "reply_buffer_expands"])
-        lines.add("eventloop_cycles", s.turns)
+        addEventLoop(call, &lines)
         lines.add([
             "acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
             "acl_access_denied_channel",
         ])
     }
 
+    private static func addEventLoop(_ call: borrowing Call, _ lines: inout Lines) {
+        var ticks = 0
+        for id in 0..<call.commandStatistics.count { ticks &+= call.commandStatistics.ticks(id) }
+        let cycles = call.rates.turns.perSecond
+        lines.add("eventloop_cycles", call.statistics.turns)
+        lines.add("eventloop_duration_sum", call.turnMicroseconds)
+        lines.add("eventloop_duration_cmd_sum", Int(Double(ticks) / call.ticksPerMicrosecond))
+        lines.add("instantaneous_eventloop_cycles_per_sec", cycles)
+        lines.add(
+            "instantaneous_eventloop_duration_usec",
+            cycles == 0 ? 0 : call.rates.turnTime.perSecond / cycles)
+    }
+
     @Sendable private static func replication(_ call: borrowing Call, _ lines: inout Lines) {
         lines.add("role", "master")
         lines.add("connected_slaves", 0)
         lines.add("master_failover_state", "no-failover")
-        lines.add("master_replid", call.identity.runID)
+        lines.add("master_replid", call.replicationID)
         lines.add("master_replid2", String(repeating: "0", count: 40))
         lines.add("master_repl_offset", 0)
         lines.add("second_repl_offset", -1)
@@ -300,7 +322,7 @@ enum Info {
     @Sendable private static func commandStats(_ call: borrowing Call, _ lines: inout Lines) {
         for id in 0..<call.commandStatistics.count {
             let s = call.commandStatistics[id]
-            if s.calls + s.rejected + s.failed == 0 { continue }
+            if s.isEmpty { continue }
             let microseconds = Double(s.ticks) / call.ticksPerMicrosecond
             let each = Numbers.fixed(
                 s.calls == 0 ? 0 : microseconds / Double(s.calls), decimals: 2)
@@ -311,9 +333,24 @@ enum Info {
         }
     }
 
+    @Sendable private static func latencyStats(_ call: borrowing Call, _ lines: inout Lines) {
+        let names = call.configuration.latencyTrackingInfoPercentiles.split(separator: " ")
+        let percents = names.map { Double($0) ?? 0 }
+        for id in 0..<call.commandStatistics.count where call.hasDurations(id) {
+            let values = zip(names, call.percentiles(id, percents)).map {
+                "p\($0)=\(Numbers.fixed($1, decimals: 3))"
+            }
+            lines.add(
+                "latency_percentiles_usec_\(call.commands.fullName(id))",
+                values.joined(separator: ","))
+        }
+    }
+
     @Sendable private static func errorStats(_ call: borrowing Call, _ lines: inout Lines) {
-        for (code, count) in call.errorCounts.sorted(by: { $0.key < $1.key }) {
-            lines.add("errorstat_\(code)", "count=\(count)")
+        for (code, count) in call.errorStatistics.counts.sorted(by: { $0.key < $1.key }) {
+            // A colon would end the field's name.
+            let name = String(code.map { $0 == ":" ? "_" : $0 })
+            lines.add("errorstat_\(name)", "count=\(count)")
         }
     }
 
@@ -325,6 +362,16 @@ enum Info {
                 "db\(i)",
                 "keys=\(call.keyspace.databases[i].count),expires=\(volatileCount),"
                     + "avg_ttl=\(average),subexpiry=0")
+        }
+    }
+
+    @Sendable private static func keySizes(_ call: borrowing Call, _ lines: inout Lines) {
+        // A stretch that begins elsewhere each second.
+        let start = UInt64(truncatingIfNeeded: call.now / 1000) &* 0x9E37_79B9_7F4A_7C15
+        for i in 0..<call.keyspace.count where call.keyspace.databases[i].count > 0 {
+            for (name, value) in KeySizes(call.keyspace.databases[i], from: start).fields {
+                lines.text += "db\(i)_distrib_\(name):\(value)\r\n"
+            }
         }
     }
 }

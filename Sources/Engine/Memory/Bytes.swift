@@ -183,6 +183,9 @@ struct Word: Equatable, ExpressibleByStringLiteral, Sendable {
         self.init(low: words.0, high: words.1, tail: words.2, count: n)
     }
 
+    /// Bytes of which a word tells more than their number.
+    static var countMax: Int { 24 }
+
     init(_ text: String) {
         let bytes = Array(text.utf8)
         self.init(bytes.span)

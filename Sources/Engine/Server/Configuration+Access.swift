@@ -102,6 +102,18 @@ extension Configuration {
         }
     }
 
+    /// What all clients together may hold, in bytes; nil means any amount.
+    var clientMemoryLimit: Int? {
+        let text = maxMemoryClients
+        guard text.hasSuffix("%") else {
+            let bytes = Int(text) ?? 0
+            // Less than a handful of buffers would close every client that says something.
+            return bytes == 0 ? nil : max(bytes, 128 << 10)
+        }
+        guard let percent = Int(text.dropLast()), maxMemory > 0 else { return nil }
+        return maxMemory / 100 * percent
+    }
+
     /// The page of the documentation about directives without an effect, by reason.
     package static func markdownOfDirectivesWithoutEffect() -> String {
         var names: [String: [String]] = [:]

@@ -123,7 +123,7 @@ extension Directive {
         .choice("maxmemory-policy", \.maxMemoryPolicy),
         .number("maxmemory-samples", \.maxMemorySamples, .integer(1...64)),
         .number("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, .integer(0...100)),
-        .unused("maxmemory-clients", .memoryOrPercent, "0", Reason.notYet),
+        .text("maxmemory-clients", \.maxMemoryClients, .memoryOrPercent),
         .number("lfu-log-factor", \.lfuLogFactor, anyInt32),
         .number("lfu-decay-time", \.lfuDecayTime, anyInt32),
         .number("active-expire-effort", \.activeExpireEffort, .integer(1...10)),
@@ -331,13 +331,22 @@ extension Directive {
     private static let watching: [Directive] = [
         .number(
             "slowlog-log-slower-than", \.slowlogLogSlowerThan, .integer(-1...Int.max),
-            noEffect: Reason.notYet),
-        .number("slowlog-max-len", \.slowlogMaxLen, anyInteger, noEffect: Reason.notYet),
-        .flag("latency-tracking", \.latencyTracking, noEffect: Reason.notYet),
-        .unused(
-            "latency-tracking-info-percentiles", .custom(percentiles), "50 99 99.9",
-            Reason.notYet, .manyWords),
-        .unused("latency-monitor-threshold", anyInteger, "0", Reason.notYet),
+            alias: "commandlog-execution-slower-than"),
+        .number(
+            "slowlog-max-len", \.slowlogMaxLen, anyInteger,
+            alias: "commandlog-slow-execution-max-len"),
+        .number(
+            "commandlog-request-larger-than", \.commandlogRequestLargerThan,
+            .integer(-1...Int.max)),
+        .number("commandlog-large-request-max-len", \.commandlogLargeRequestMaxLen, anyInteger),
+        .number(
+            "commandlog-reply-larger-than", \.commandlogReplyLargerThan, .integer(-1...Int.max)),
+        .number("commandlog-large-reply-max-len", \.commandlogLargeReplyMaxLen, anyInteger),
+        .flag("latency-tracking", \.latencyTracking),
+        .text(
+            "latency-tracking-info-percentiles", \.latencyTrackingInfoPercentiles,
+            .custom(percentiles), .manyWords),
+        .number("latency-monitor-threshold", \.latencyMonitorThreshold, anyInteger),
         .unused("notify-keyspace-events", .custom(keyspaceEvents), "", Reason.notYet),
         .unused("tracking-table-max-keys", anyCount, "1000000", Reason.notYet),
         .unused(

@@ -76,6 +76,9 @@ public struct Configuration: Sendable {
     public var outputBufferLimits = ClientOutputBufferLimits()
     /// 0 means no limit.
     public var maxMemory = 0
+    /// What all clients together may hold: bytes, or a part of `maxmemory` as `5%`; 0 means any
+    /// amount.
+    public var maxMemoryClients = "0"
     public var maxMemoryPolicy = EvictionPolicy.noEviction
     public var maxMemorySamples = 5
     public var maxMemoryEvictionTenacity = 10
@@ -120,7 +123,18 @@ public struct Configuration: Sendable {
     /// Microseconds; negative turns the log off, 0 logs every command.
     public var slowlogLogSlowerThan = 10_000
     public var slowlogMaxLen = 128
+    /// Bytes; negative turns the log off, 0 logs every command.
+    public var commandlogRequestLargerThan = 1 << 20
+    public var commandlogLargeRequestMaxLen = 128
+    /// Bytes; negative turns the log off, 0 logs every command.
+    public var commandlogReplyLargerThan = 1 << 20
+    public var commandlogLargeReplyMaxLen = 128
+    /// Whether histograms of durations are shown.
     public var latencyTracking = true
+    /// Percentiles that INFO latencystats shows.
+    public var latencyTrackingInfoPercentiles = "50 99 99.9"
+    /// Milliseconds from which on the latency monitor takes a sample; 0 turns it off.
+    public var latencyMonitorThreshold = 0
 
     // MARK: - Bookkeeping
 

@@ -183,6 +183,8 @@ struct ConfigurationReader {
     var configuration: Configuration
     private var depth = 0
     private var fileCount = 0
+    /// What commands are called, renames included, in capitals; nil until a line renames one.
+    private var commandNames: Set<String>?
 
     init(configuration: Configuration) { self.configuration = configuration }
 
@@ -253,8 +255,7 @@ struct ConfigurationReader {
         switch (name, values.count) {
         case ("include", 1): try include(values[0])
         case ("rename-command", 2):
-            configuration.renamedCommands.append(
-                CommandRename(name: values[0], newName: values[1]))
+            try rename(values[0], to: values[1])
         case ("user", 1...):
             throw .fault(DirectiveFault("not supported by Martlet: " + Reason.acl))
         case ("loadmodule", 1...):
@@ -262,6 +263,23 @@ struct ConfigurationReader {
         default:
             throw .fault(DirectiveFault("Bad directive or wrong number of arguments"))
         }
+    }
+
+    private mutating func rename(_ name: String, to newName: String) throws(LineError) {
+        let old = name.uppercased(), new = newName.uppercased()
+        var names =
+            commandNames
+            ?? CommandTable.names(of: Family.all, renames: configuration.renamedCommands)
+        guard names.contains(old) else {
+            throw .fault(DirectiveFault("No such command in rename-command"))
+        }
+        names.remove(old)
+        guard !names.contains(new) else {
+            throw .fault(DirectiveFault("Target command name already exists"))
+        }
+        if !new.isEmpty { names.insert(new) }
+        commandNames = names
+        configuration.renamedCommands.append(CommandRename(name: name, newName: newName))
     }
 
     private mutating func include(_ pattern: String) throws(LineError) {

@@ -312,6 +312,19 @@ extension Server {
 
     // MARK: - The end
 
+    /// Closes the clients that hold most while all together hold too much.
+    mutating func evictClients() {
+        let limit = executor.call.clientMemoryLimit
+        guard executor.call.clients.memoryBytes > limit else { return }
+        while executor.call.clients.memoryBytes > limit {
+            guard let slot = executor.call.clients.heaviest else { return }
+            let info = executor.call.clientInfo(slot)
+            log.notice("Evicting client: \(info)")
+            executor.call.statistics.evictedClients += 1
+            close(slot)
+        }
+    }
+
     mutating func close(_ slot: Int) {
         guard connections[slot].isOpen else { return }
         if poller.completesStreams {

@@ -27,7 +27,7 @@ extension Server {
     mutating func runCron() {
         let now = executor.call.now
         let hz = executor.call.configuration.hz
-        guard cron.isDue(now, hz: hz) else { return }
+        guard cron.isDue(now, hz: hz), executor.call.isCronOn else { return }
         resumeAccepting()
         executor.call.sampleRates()
         executor.call.samplePeakMemory()
@@ -41,7 +41,7 @@ extension Server {
         guard seconds > 0 else { return }
         let oldest = executor.call.now - Int64(seconds) * 1000
         for slot in 0..<connections.count where connections[slot].isOpen {
-            // Who waits for a key is silent for a reason.
+            // Who waits for a key or for the end of a pause is not idle.
             if connections[slot].isBlocked { continue }
             if executor.call.clients[slot].lastActiveAt < oldest { close(slot) }
         }

@@ -110,8 +110,10 @@ package struct Server: ~Copyable {
         deliverPosts()
         // One write per connection and turn; with io_uring the kernel gets them with `wait`.
         flush()
+        evictClients()
         // Last: nobody above may hold a connection that is gone.
         closeDoomed()
+        executor.endTurn()
     }
 
     /// How long the poller may wait, in milliseconds.

@@ -17,10 +17,14 @@ package struct ServerIdentity: Sendable {
 
     package init(configurationFile: String) {
         var random = RandomGenerator()
-        runID = String(
-            (0..<40).map { _ in "0123456789abcdef".randomElement(using: &random) ?? "0" })
+        runID = Self.newID(&random)
         startedAt = Clock.unixMilliseconds()
         self.configurationFile = configurationFile
         executable = SystemInformation.executable
+    }
+
+    /// 40 hexadecimal digits by chance.
+    static func newID(_ random: inout RandomGenerator) -> String {
+        String((0..<40).map { _ in "0123456789abcdef".randomElement(using: &random) ?? "0" })
     }
 }

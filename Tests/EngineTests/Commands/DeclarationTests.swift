@@ -49,6 +49,10 @@ struct DeclarationTests {
         let table = CommandTable(Family.all)
         let bytes = Array(name.utf8)
         guard let id = table.find(fullName: bytes.span) else { return false }
+        let subcommands = table.documents[id].subcommands
+        if table.documents[id].isImplied {
+            return subcommands.allSatisfy { isAddition(table.fullName($0)) }
+        }
         return !table.documents[id].command.docFlags.isDisjoint(with: [.valkey, .martlet])
     }
 
