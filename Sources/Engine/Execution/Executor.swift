@@ -50,6 +50,9 @@ struct Executor: ~Copyable {
     private var slots = Buffer<Slot>(repeating: Slot(offset: 0, count: 0), count: 4096)
     private var batch = Buffer<Request>(repeating: Request(), count: batchMax)
     private var limits = RequestLimits()
+    /// Name and position of the command that was looked up last; at first one that no word equals.
+    private var lastName = Word(low: 0, high: 0, tail: 0, count: -1)
+    private var lastID = 0
     /// Where the replies of a stretch of input end that others may have to wait for.
     private var replyStop = 0
     /// How long the last command took that took long.
@@ -113,8 +116,7 @@ struct Executor: ~Copyable {
             let done = executeBatch(input, n, stop, &reply, &ticks)
             if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
-                // What was parsed ahead is parsed again.
-                state = ParserState()
+                Self.forgetParsedAhead(&state)
                 verdict =
                     call.attention.contains(.close)
                     ? .close : call.attention.contains(.blocked) ? .blocked : .yielded
@@ -130,6 +132,11 @@ struct Executor: ~Copyable {
         }
         finish(slot, commands: call.statistics.commands &- before)
         return Served(consumed: cursor, verdict: verdict)
+    }
+
+    /// What was parsed ahead of a batch that was cut short is parsed again.
+    @inline(never) private static func forgetParsedAhead(_ state: inout ParserState) {
+        state = ParserState()
     }
 
     private mutating func finish(_ slot: Int, commands: Int) {
@@ -182,7 +189,7 @@ struct Executor: ~Copyable {
     ) {
         var command = Request.unknown
         var hash: UInt64 = 0
-        if let id = call.commands.find(args.word(0)) {
+        if let id = find(args.word(0)) {
             command = Int32(truncatingIfNeeded: id)
             let entry = call.commands.entries[id]
             if args.count > 1 {
@@ -199,6 +206,19 @@ struct Executor: ~Copyable {
         batch[n] = Request(
             first: Int32(truncatingIfNeeded: first), count: Int32(truncatingIfNeeded: args.count),
             command: command, end: UInt32(truncatingIfNeeded: end), hash: hash)
+    }
+
+    /// The position of a command, which most often is that of the request before.
+    @inline(__always) private mutating func find(_ word: Word) -> Int? {
+        if word.low == lastName.low, word.count == lastName.count, word.count <= 8 { return lastID }
+        return findAnother(word)
+    }
+
+    @inline(never) private mutating func findAnother(_ word: Word) -> Int? {
+        guard let id = call.commands.find(word) else { return nil }
+        lastName = word
+        lastID = id
+        return id
     }
 
     @inline(never) private func subcommand(of id: Int, _ args: borrowing Arguments) -> Int32 {

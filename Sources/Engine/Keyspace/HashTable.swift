@@ -65,7 +65,7 @@ import CPlatform
     var isResizing: Bool { moved >= 0 }
     /// Bytes of the tables themselves, without records and child buckets.
     var tableBytes: Int { bucketCount * Self.bucketBytes }
-    /// Too large for the caches, so that looking ahead pays.
+    /// Too large for the nearest caches, so that looking ahead pays: from half a megabyte on.
     @inline(__always) var isWide: Bool { oldMask > 0x1FFF }
 
     @unsafe private static func make(_ buckets: Int) -> UnsafeMutableRawPointer {
