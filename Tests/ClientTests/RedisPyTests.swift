@@ -122,7 +122,9 @@ struct RedisPyTests {
         try check(
             server, version,
             """
-            path = '\(path)'
+            from redis.retry import Retry
+            from redis.backoff import NoBackoff
+            path, once = '\(path)', Retry(NoBackoff(), 0)
             for options in [dict(port=port), dict(unix_socket_path=path)]:
                 r = redis.Redis(protocol=protocol, password='secret', **options)
                 assert r.ping()
@@ -130,7 +132,8 @@ struct RedisPyTests {
                 assert r.ping()
                 for password in ['wrong', None]:
                     try:
-                        redis.Redis(protocol=protocol, password=password, **options).ping()
+                        redis.Redis(protocol=protocol, password=password, retry=once,
+                                    **options).ping()
                         raise SystemExit('no error')
                     except redis.AuthenticationError: pass
             assert redis.from_url('redis://:secret@localhost:%d/2' % port).ping()
