@@ -79,7 +79,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ClientTests",
-            dependencies: ["MartletCommand", "Platform", "TestSupport"],
+            dependencies: ["Engine", "MartletCommand", "Platform", "TestSupport"],
             swiftSettings: settings
         ),
     ],

@@ -30,7 +30,7 @@ struct Service {
         do {
             try server.listen()
         } catch {
-            log.warning("\(error)")
+            // The reason stands in the log.
             log.warning("\(LifecycleText.failed(port: configuration.port))")
             Process.exit(1)
         }

@@ -59,6 +59,9 @@ package final class ChildProcess {
     /// Asks the program to end.
     package func terminate() { kill(id, SIGTERM) }
 
+    /// Does what ^C does.
+    package func interrupt() { kill(id, SIGINT) }
+
     /// Waits for its end: the exit code, or the negative number of the signal that ended it.
     package func wait(seconds: Int = 60) throws -> Int {
         try waitUntil("process \(id) has ended", seconds: seconds) { hasEnded }

@@ -113,6 +113,11 @@ package final class RESPClient {
 
     package func write(_ text: String) throws { try write(Array(text.utf8)) }
 
+    /// Sends what the socket takes of `bytes` and reads nothing; false when it takes none.
+    package func sendSome(_ bytes: [UInt8]) -> Bool {
+        Socket.write(descriptor, bytes.span, from: 0) > 0
+    }
+
     /// Waits for one reply.
     package func reply() throws -> RawReply {
         while true {

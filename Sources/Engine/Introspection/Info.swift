@@ -57,6 +57,7 @@ enum Info {
         let all = !Set(names).isDisjoint(with: ["all", "everything"])
         let usual = names.isEmpty || names.contains("default")
         call.refreshSessionOfCaller()
+        call.samplePeakMemory()
         var report = ""
         for section in sections
         where all || usual && section.isDefault || names.contains(section.name) {

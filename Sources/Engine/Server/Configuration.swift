@@ -200,6 +200,11 @@ public enum EvictionPolicy: String, Sendable, CaseIterable {
 public struct CommandRename: Sendable, Equatable {
     public var name: String
     public var newName: String
+
+    public init(name: String, newName: String) {
+        self.name = name
+        self.newName = newName
+    }
 }
 
 /// Save after so many seconds if there were so many changes.

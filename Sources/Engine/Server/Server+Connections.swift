@@ -290,7 +290,7 @@ extension Server {
     }
 
     /// A client that does not read must not hold any amount of memory.
-    private mutating func checkLimits(_ slot: Int) {
+    mutating func checkLimits(_ slot: Int) {
         mirrorOutput(slot)
         let limit = executor.call.configuration.outputBufferLimits.normal
         let held = connections[slot].unsentBytes

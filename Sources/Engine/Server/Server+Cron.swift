@@ -32,7 +32,17 @@ extension Server {
         executor.call.sampleRates()
         executor.call.samplePeakMemory()
         executor.resizeTables()
-        if cron.isEvery(1, hz: hz) { closeIdle() }
+        guard cron.isEvery(1, hz: hz) else { return }
+        closeIdle()
+        closeSlow()
+    }
+
+    /// Closes clients that have had too much to read for too long and say nothing themselves.
+    private mutating func closeSlow() {
+        guard executor.call.configuration.outputBufferLimits.normal.softBytes > 0 else { return }
+        for slot in 0..<connections.count where connections[slot].isOpen {
+            if connections[slot].unsentBytes > 0 { checkLimits(slot) }
+        }
     }
 
     /// Closes clients that have been silent for longer than `timeout`.

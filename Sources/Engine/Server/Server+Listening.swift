@@ -53,6 +53,9 @@ extension Call {
                 fd = try Socket.listen(address: address, port: port, backlog: backlog)
             } catch {
                 if isOptional, error.meansNoSuchAddress { continue }
+                let text = LifecycleText.cannotListen(
+                    on: address, port: Int(port), error.description)
+                log.warning("\(text)")
                 throw error
             }
             if port == 0 { port = Socket.port(of: fd) }
@@ -64,10 +67,15 @@ extension Call {
     private func openUnix(_ wanted: inout [Listener]) throws(SystemError) {
         let path = configuration.unixSocket
         if let old = listeners.first(where: { $0.path == path }) { return wanted.append(old) }
-        let fd = try Socket.listen(
-            path: path, permissions: UInt32(clamping: configuration.unixSocketPermissions),
-            backlog: backlog)
-        wanted.append(Listener(descriptor: fd, address: "", port: 0, path: path))
+        do throws(SystemError) {
+            let fd = try Socket.listen(
+                path: path, permissions: UInt32(clamping: configuration.unixSocketPermissions),
+                backlog: backlog)
+            wanted.append(Listener(descriptor: fd, address: "", port: 0, path: path))
+        } catch {
+            log.warning("Failed opening Unix socket: \(error)")
+            throw error
+        }
     }
 
     private var backlog: Int32 { Int32(clamping: configuration.tcpBacklog) }
