@@ -149,5 +149,7 @@ struct Call: ~Copyable {
         statistics = Statistics()
         errorStatistics = ErrorStatistics()
         commandStatistics.reset()
+        // A counter that starts again would look like one that runs backwards.
+        rates = Rates()
     }
 }

@@ -51,6 +51,8 @@ struct CommandStatistics: BitwiseCopyable {
         guard let map = unsafe map, UInt(bitPattern: map) != .max else {
             preconditionFailure("out of memory: \(bytes) bytes of addresses for statistics")
         }
+        // A huge page for a few counters would cost two megabytes.
+        unsafe madvise(map, bytes, MADV_NOHUGEPAGE)
         unsafe base = map.assumingMemoryBound(to: Int.self)
     }
 

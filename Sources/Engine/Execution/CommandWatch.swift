@@ -29,8 +29,8 @@ struct CommandWatch {
             configuration.slowlogLogSlowerThan, configuration.slowlogMaxLen)
         let milliseconds = configuration.latencyMonitorThreshold
         if milliseconds > 0 {
-            microseconds = min(
-                microseconds, milliseconds.multipliedReportingOverflow(by: 1000).partialValue)
+            let (product, overflow) = milliseconds.multipliedReportingOverflow(by: 1000)
+            if !overflow { microseconds = min(microseconds, product) }
         }
         let wanted = Double(microseconds) * ticksPerMicrosecond
         ticks = wanted < 1e18 ? UInt64(max(wanted, 0)) : .max

@@ -308,6 +308,39 @@ extension Directive {
     }
 }
 
+extension Directive {
+    private func words(ofLine line: ArraySlice<UInt8>) -> [String] {
+        let words = ArgumentSplitter.split(Array(line).span) ?? []
+        return words.dropFirst().map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// What the new lines say beyond an old one; nil if that says something else.
+    fileprivate func lines(of values: [String], beside line: ArraySlice<UInt8>) -> [String]? {
+        let words = words(ofLine: line)
+        var probe = Configuration()
+        guard !words.isEmpty, (try? set(&probe, fileWords(words))) != nil else { return nil }
+        var said = lines(probe)
+        if name == "client-output-buffer-limit" {
+            // A line tells of one class; the others are as they were in the probe.
+            guard words.count == 4 else { return nil }
+            let i = self.line(amongst: said, replacing: line)
+            said = [said[i]]
+        }
+        guard said.allSatisfy(values.contains) else { return nil }
+        return values.filter { !said.contains($0) }
+    }
+
+    /// Which of the new lines takes the place of an old one: the first, or that of the same class
+    /// of clients.
+    fileprivate func line(amongst values: [String], replacing line: ArraySlice<UInt8>) -> Int {
+        guard name == "client-output-buffer-limit", let word = words(ofLine: line).first else {
+            return 0
+        }
+        let kind = word.lowercased() == "slave" ? "replica" : word.lowercased()
+        return values.firstIndex { $0.hasPrefix(kind + " ") } ?? 0
+    }
+}
+
 // MARK: - Rewriting
 
 extension Configuration {
@@ -339,17 +372,26 @@ extension Configuration {
                 continue
             }
             var values = pending[directive.name] ?? directive.lines(self)
-            // A directive with fewer lines than before loses the rest of its old ones.
-            if !values.isEmpty {
-                let text = "\(directive.name) \(values.removeFirst())"
+            if name == directive.name, let rest = directive.lines(of: values, beside: line) {
+                // Sizes keep their units, words their quotes.
+                values = rest
+                output.append(raw)
+            } else if !values.isEmpty {
+                let i = directive.line(amongst: values, replacing: line)
+                let text = "\(directive.name) \(values.remove(at: i))"
                 output.append(Array(text.utf8)[...])
             }
+            // A directive with fewer lines than before loses the rest of its old ones.
             pending[directive.name] = values
         }
         var additions: [String] = []
         for directive in Directive.all {
             if let rest = pending[directive.name] {
-                additions += rest.map { "\(directive.name) \($0)" }
+                // Classes of clients that no line named need none while nothing changed them.
+                let isByClass = directive.name == "client-output-buffer-limit"
+                let known = isByClass ? directive.lines(initial) : []
+                additions += rest.filter { !known.contains($0) }
+                    .map { "\(directive.name) \($0)" }
             } else if directive.get(self) != directive.get(initial) {
                 additions += directive.lines(self).map { "\(directive.name) \($0)" }
             }

@@ -67,6 +67,17 @@ import Testing
         #expect(server("LATENCY", "DOCTOR")?.text?.contains("Nothing took 1") == true)
     }
 
+    @Test func `thresholds beyond what fits turn nothing on`() {
+        let server = LocalServer()
+        let most = "9223372036854775807"
+        for name in ["latency-monitor-threshold", "slowlog-log-slower-than"] {
+            #expect(server("CONFIG", "SET", name, most) == .simple("OK"))
+        }
+        _ = server("PING")
+        #expect(server("SLOWLOG", "LEN") == .integer(0))
+        #expect(server("LATENCY", "LATEST") == .array([]))
+    }
+
     @Test func `a slow command is an event of its kind`() {
         var configuration = Configuration()
         configuration.enableDebugCommand = .yes
