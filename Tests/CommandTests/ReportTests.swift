@@ -68,6 +68,8 @@ import Testing
             ["SET", "a", "b"], ["SET", "n", "-42"], ["SET", "e", ""],
             ["SET", "long", String(repeating: "long", count: 1000)],
             ["SET", "t", "v", "EX", "1000"],
+            ["RPUSH", "l", "x", "7", "y"],
+            ["RPUSH", "chunks"] + (0..<2000).map { "element \($0)" },
             ["SELECT", "3"], ["SET", "a", "c"],
         ] {
             #expect(try client.send(words) == peer.send(words))
@@ -75,6 +77,7 @@ import Testing
         for request in [
             ["DEBUG", "DIGEST"], ["DEBUG", "DIGEST-VALUE", "a", "nope"], ["SELECT", "0"],
             ["DEBUG", "DIGEST-VALUE", "a", "n", "e", "long", "t"], ["DEBUG", "DIGEST-VALUE"],
+            ["DEBUG", "DIGEST-VALUE", "l", "chunks"],
             ["DEBUG", "CHANGE-REPL-ID"], ["DEBUG", "REPLYBUFFER"],
             ["DEBUG", "REPLYBUFFER", "RESIZING", "0"], ["DEBUG", "REPLYBUFFER", "NOPE", "1"],
             ["DEBUG", "REPLYBUFFER", "PEAK-RESET-TIME", "NEVER"],

@@ -34,13 +34,8 @@ extension Digest {
         switch record.kind {
         case .string: append(record.bytes.array)
         case .integer: append(Array("\(record.integer)".utf8))
-        case .packedList: Self.elements(record) { append($0) }
-        case .packedSet: Self.elements(record) { add($0) }
-        case .integerSet:
-            for i in 0..<IntegerSet.count(record.bytes) {
-                add(Array("\(IntegerSet.member(i, record.bytes))".utf8))
-            }
-        case .set: record.set.forEach { add($0.key.array) }
+        case .packedList, .list: record.forEachMember { append(Self.text($0)) }
+        case .packedSet, .integerSet, .set: record.forEachMember { add(Self.text($0)) }
         case .packedHash, .packedSortedSet:
             var pair: Digest?
             Self.elements(record) { element in
@@ -60,7 +55,7 @@ extension Digest {
                 pair.append(field.bytes.array)
                 add(pair)
             }
-        case .list, .sortedSet: break
+        case .sortedSet: break
         }
         if record.hasDeadline { add(Array("!!expire!!".utf8)) }
     }
@@ -69,10 +64,13 @@ extension Digest {
         let packed = Packed(record: record.bytes)
         var offset = packed.start
         while offset < packed.end {
-            let view = packed[offset]
-            body(view.form == .integer ? Array("\(view.number)".utf8) : view.bytes.array)
+            body(text(packed[offset]))
             offset = packed.next(offset)
         }
+    }
+
+    private static func text(_ element: StringView) -> [UInt8] {
+        element.form == .integer ? Array("\(element.number)".utf8) : element.bytes.array
     }
 
     /// Four bytes, the highest first.
