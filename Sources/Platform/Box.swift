@@ -6,10 +6,10 @@
 //  ## Safety
 //  - S1: `pointer` is one initialised value that this box alone owns; `deinit` frees it.
 
-@safe struct Box<Value: ~Copyable>: ~Copyable {
+@safe package struct Box<Value: ~Copyable>: ~Copyable {
     private let pointer: UnsafeMutablePointer<Value>
 
-    init(_ value: consuming Value) {
+    package init(_ value: consuming Value) {
         unsafe pointer = .allocate(capacity: 1)
         unsafe pointer.initialize(to: value)
     }
@@ -19,7 +19,7 @@
         unsafe pointer.deallocate()
     }
 
-    var value: Value {
+    package var value: Value {
         @inline(__always) unsafeAddress { unsafe UnsafePointer(pointer) }  // S1
         @inline(__always) unsafeMutableAddress { unsafe pointer }  // S1
     }

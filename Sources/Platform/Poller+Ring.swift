@@ -14,7 +14,7 @@ public struct Completion: Sendable, BitwiseCopyable {
     public enum Operation: UInt8, Sendable {
         /// Nobody asks: a cancellation, a close.
         case none
-        case ready, accept, receive, send, writable
+        case ready, accept, receive, send, readable, writable
     }
 
     let outcome: Outcome
@@ -32,7 +32,7 @@ public struct Completion: Sendable, BitwiseCopyable {
         if outcome.result >= 0 { return Int(outcome.result) }
         switch -outcome.result {
         // Without a buffer there is nothing to receive into, which passes.
-        case EAGAIN, EINTR, ENOBUFS, ENOMEM: return Socket.wouldBlock
+        case EAGAIN, EINTR, ENOBUFS, ENOMEM, ECANCELED: return Socket.wouldBlock
         default: return Socket.broken
         }
     }
@@ -165,8 +165,17 @@ struct RingBackend: ~Copyable {
         poll(fd, UInt32(POLLOUT), Completion.word(.writable, token))
     }
 
-    mutating func close(_ fd: Int32, _ token: UInt64, isReceiving: Bool, awaitsWritable: Bool) {
+    mutating func awaitReadable(_ fd: Int32, _ token: UInt64) {
+        poll(fd, UInt32(POLLIN), Completion.word(.readable, token))
+    }
+
+    mutating func stopReceiving(_ token: UInt64) { cancel(Completion.word(.receive, token)) }
+
+    mutating func close(
+        _ fd: Int32, _ token: UInt64, isReceiving: Bool, awaitsReadable: Bool, awaitsWritable: Bool
+    ) {
         if isReceiving { cancel(Completion.word(.receive, token)) }
+        if awaitsReadable { cancel(Completion.word(.readable, token)) }
         if awaitsWritable { cancel(Completion.word(.writable, token)) }
         var request = Submission(IORING_OP_CLOSE, fd, 0)
         request.flags = UInt8(cp_ring_skip_success)
@@ -226,7 +235,7 @@ struct RingBackend: ~Copyable {
             case .none: break
             case .ready: report(completion)
             case .send: sends.append(completion)
-            case .accept, .receive, .writable: completions.append(completion)
+            case .accept, .receive, .readable, .writable: completions.append(completion)
             }
         }
         ring.releaseCompletions()

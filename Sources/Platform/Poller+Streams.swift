@@ -13,8 +13,7 @@
 //    has returned; then every send is done, and those that were short or failed are in the list
 //    of sends.
 //  - One connection has at most one send per `wait`. What a send did not move is the caller's.
-//  - A descriptor with requests is closed through `close(_:token:isReceiving:awaitsWritable:)`,
-//    which ends the requests first. The number is not used again before.
+//  - A descriptor with requests is closed through `close`, which ends the requests first. The number is not used again before.
 //  - Received bytes are valid until the next `wait`, whether or not the connection is closed.
 
 extension Poller {
@@ -29,6 +28,14 @@ extension Poller {
     /// Receives bytes until a completion says that there are no more.
     public mutating func receive(_ descriptor: Int32, token: UInt64) {
         ring?.value.receive(descriptor, token)
+    }
+
+    /// Ends receiving: a completion without more to come says when, behind what came before.
+    public mutating func stopReceiving(token: UInt64) { ring?.value.stopReceiving(token) }
+
+    /// Reports once when there is something to read.
+    public mutating func awaitReadable(_ descriptor: Int32, token: UInt64) {
+        ring?.value.awaitReadable(descriptor, token)
     }
 
     /// Queues bytes to send with the next `wait`; reported when they do not go in whole, or always
@@ -46,10 +53,12 @@ extension Poller {
 
     /// Ends the requests of a connection and closes it, behind what is queued to be sent.
     public mutating func close(
-        _ descriptor: Int32, token: UInt64, isReceiving: Bool, awaitsWritable: Bool
+        _ descriptor: Int32, token: UInt64, isReceiving: Bool, awaitsReadable: Bool,
+        awaitsWritable: Bool
     ) {
         ring?.value.close(
-            descriptor, token, isReceiving: isReceiving, awaitsWritable: awaitsWritable)
+            descriptor, token, isReceiving: isReceiving, awaitsReadable: awaitsReadable,
+            awaitsWritable: awaitsWritable)
     }
 
     /// Sends what is queued and ends all requests: nothing may follow but closing descriptors.

@@ -197,12 +197,15 @@ public enum Socket {
 
     /// Writes as much of `bytes` as the socket takes; a closed peer raises no signal.
     ///
+    /// - Parameter hasMore: Another write follows at once, so the end may wait for it.
     /// - Returns: The count of bytes, `wouldBlock`, or `broken`.
-    public static func write(_ descriptor: Int32, _ bytes: Span<UInt8>) -> Int {
-        unsafe bytes.withUnsafeBytes { bytes in
+    public static func write(
+        _ descriptor: Int32, _ bytes: Span<UInt8>, hasMore: Bool = false
+    ) -> Int {
+        let flags = Int32(MSG_NOSIGNAL) | (hasMore ? Int32(MSG_MORE) : 0)
+        return unsafe bytes.withUnsafeBytes { bytes in
             while true {
-                let count = unsafe send(
-                    descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))  // S1
+                let count = unsafe send(descriptor, bytes.baseAddress, bytes.count, flags)  // S1
                 if count >= 0 { return count }
                 let code = cp_errno()
                 if code != EINTR { return code == EAGAIN ? wouldBlock : broken }

@@ -55,7 +55,9 @@ struct PollerStreamTests {
             Socket.shutdown(client, read: false, write: true)
             let end = try #require(completions(&poller).first)
             #expect(end.count == 0 && !end.hasMore)
-            poller.close(served, token: 70 + UInt64(i), isReceiving: false, awaitsWritable: false)
+            poller.close(
+                served, token: 70 + UInt64(i), isReceiving: false, awaitsReadable: false,
+                awaitsWritable: false)
         }
         poller.stopAccepting(listener)
     }
@@ -144,7 +146,7 @@ struct PollerStreamTests {
         poller.awaitWritable(b, token: 2)
         let last = Array("last words".utf8)
         poller.send(b, token: 1, last.span, isReported: false)
-        poller.close(b, token: 1, isReceiving: true, awaitsWritable: false)
+        poller.close(b, token: 1, isReceiving: true, awaitsReadable: false, awaitsWritable: false)
         #expect(!isClosed(b), "not before the kernel has let go")
         _ = poller.wait(nanoseconds: 0)
         #expect(isClosed(b))

@@ -93,6 +93,25 @@ static inline size_t cp_usable_size(void *p) {
 #endif
 }
 
+// A count of pins in the low bits of a word, and whether the owner has let go in the highest one;
+// both sides may be on different threads.
+
+static inline void cp_pin(void *word) { __atomic_fetch_add((uint32_t *)word, 1, __ATOMIC_RELAXED); }
+
+/// Takes a pin off. Returns 1 when it was the last one and the owner has let go.
+static inline int cp_unpin(void *word) {
+    return __atomic_fetch_sub((uint32_t *)word, 1, __ATOMIC_ACQ_REL) == (1u << 31 | 1);
+}
+
+/// The owner lets go. Returns 1 when there are no pins.
+static inline int cp_let_go(void *word) {
+    return __atomic_fetch_or((uint32_t *)word, 1u << 31, __ATOMIC_ACQ_REL) == 0;
+}
+
+static inline uint32_t cp_pin_count(const void *word) {
+    return __atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) & ~(1u << 31);
+}
+
 /// Adds two decimal numbers in the widest binary format of the machine and prints the sum with up
 /// to 17 decimals, trailing zeros removed, into `out`. Returns the length, or -1 or -2 when the
 /// first or second number is malformed, -3 when the sum is not finite.

@@ -85,7 +85,7 @@ enum Strings {
             let text = value.array
             return reply.bulk(text.span.extracting(range))
         }
-        reply.bulk(value.bytes.extracting(range))
+        reply.string(value, range)
     }
 
     /// The bytes that `start` and `end` name, inclusive and negative from the end; nil for none.

@@ -335,7 +335,7 @@ extension Executor {
         if call.attention.contains(.blocked) { return }
         call.endWait(slot)
         if let error {
-            reply.out.truncate(to: 0)
+            reply.truncate(to: 0)
             write(error, wait.command, &reply)
         }
         call.clients[slot].session = call.session

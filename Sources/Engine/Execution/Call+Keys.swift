@@ -68,7 +68,7 @@ extension Call {
 
     @_lifetime(immortal)
     @inline(__always) private func view(_ record: Record) throws(CommandError) -> StringView {
-        if record.isText { return StringView(record.bytes, number: 0, form: .bytes) }
+        if record.isText { return StringView(text: record) }
         guard record.kind == .integer else { throw .wrongType }
         return StringView(record.bytes, number: record.integer, form: .integer)
     }

@@ -53,7 +53,8 @@ struct Executor: ~Copyable {
     /// Name and position of the command that was looked up last; at first one that no word equals.
     private var lastName = Word(low: 0, high: 0, tail: 0, count: -1)
     private var lastID = 0
-    /// Where the replies of a stretch of input end that others may have to wait for.
+    /// Where the replies of a stretch of input begin, and where they call for attention.
+    private var replyStart = 0
     private var replyStop = 0
     /// How long the last command took that took long.
     private var lastTicks: UInt64 = 0
@@ -96,16 +97,7 @@ struct Executor: ~Copyable {
         _ input: Bytes, _ state: inout ParserState, client slot: Int, _ reply: inout Reply
     ) -> Served {
         let before = call.statistics.commands
-        call.session = call.clients[slot].session
-        reply.version = call.session.version
-        call.attention = call.session.replies == .on ? [] : .silence
-        if input.count >= call.watch.requestBytes { call.attention.insert(.sizes) }
-        call.updateTouching()
-        replyStop = reply.out.count &+ Self.replyBytesPerTurn
-        // A large reply calls for attention too.
-        let stop =
-            call.watch.replyBytes > Self.replyBytesPerTurn
-            ? replyStop : reply.out.count &+ call.watch.replyBytes &- 1
+        begin(slot, input.count, &reply)
         var cursor = 0
         var ticks = cp_ticks()
         var verdict = Served.Verdict.done
@@ -113,7 +105,7 @@ struct Executor: ~Copyable {
             var failure: ProtocolError?
             batchStart = cursor
             let n = admitBatch(input, &cursor, &state, &failure)
-            let done = executeBatch(input, n, stop, &reply, &ticks)
+            let done = executeBatch(input, n, &reply, &ticks)
             if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
                 Self.forgetParsedAhead(&state)
@@ -132,6 +124,64 @@ struct Executor: ~Copyable {
         }
         finish(slot, commands: call.statistics.commands &- before)
         return Served(consumed: cursor, verdict: verdict)
+    }
+
+    /// Runs `request`, whose value is there; nil while words behind it are missing in `input`.
+    mutating func serve(
+        _ request: inout LargeRequest, _ input: Bytes, _ state: inout ParserState,
+        client slot: Int, _ reply: inout Reply
+    ) -> Served? {
+        let before = call.statistics.commands
+        begin(slot, request.bytes.count, &reply)
+        parser.beginBatch()
+        var cursor = 0
+        if !state.isIdle {
+            do throws(ProtocolError) {
+                let n = try parser.next(input, &cursor, &slots, 0, limits, &state)
+                if n == 0 { return nil }
+                for i in 0..<n {
+                    let start = Int(slots[i].offset), end = start + Int(slots[i].count)
+                    request.append(word: input.extracting(start..<end))
+                }
+            } catch {
+                refuse(error, &reply)
+                return Served(consumed: cursor, verdict: .close)
+            }
+        }
+        guard let count = request.finish(&slots) else {
+            return Served(consumed: cursor, verdict: .close)
+        }
+        let database = call.session.database
+        call.keyspace.databases[database].offered = request.blank
+        batchStart = 0
+        let args = arguments(request.bytes, 0, count, 0)
+        admit(args, 0, first: 0, end: request.bytes.count, isWide: false)
+        var ticks = cp_ticks()
+        let done = executeBatch(request.bytes, 1, &reply, &ticks)
+        if done > 0 {
+            request.settle(isTaken: call.keyspace.databases[database].offered == nil)
+        }
+        call.keyspace.databases[database].offered = nil
+        finish(slot, commands: call.statistics.commands &- before)
+        let verdict: Served.Verdict =
+            call.attention.contains(.close)
+            ? .close : call.attention.contains(.blocked) ? .blocked : .done
+        return Served(consumed: cursor, verdict: verdict)
+    }
+
+    /// Takes over what the client in `slot` wants, for `count` bytes of input.
+    @inline(__always) private mutating func begin(
+        _ slot: Int, _ count: Int, _ reply: inout Reply
+    ) {
+        call.session = call.clients[slot].session
+        reply.version = call.session.version
+        call.attention = call.session.replies == .on ? [] : .silence
+        if count >= call.watch.requestBytes { call.attention.insert(.sizes) }
+        call.updateTouching()
+        replyStart = reply.out.count
+        // A large reply calls for attention too.
+        replyStop = replyStart &+ min(Self.replyBytesPerTurn, call.watch.replyBytes &- 1)
+        reply.stop = replyStop
     }
 
     /// What was parsed ahead of a batch that was cut short is parsed again.
@@ -253,7 +303,7 @@ struct Executor: ~Copyable {
     ///
     /// A function of its own, so that parsing and running do not compete for registers.
     @inline(never) private mutating func executeBatch(
-        _ input: Bytes, _ n: Int, _ stop: Int, _ reply: inout Reply, _ ticks: inout UInt64
+        _ input: Bytes, _ n: Int, _ reply: inout Reply, _ ticks: inout UInt64
     ) -> Int {
         let start = unsafe wordsStart(input)
         var i = 0
@@ -262,7 +312,7 @@ struct Executor: ~Copyable {
             let mark = reply.out.count
             unsafe execute(start, request, mark, &reply, &ticks)
             i &+= 1
-            if !call.attention.isEmpty || reply.out.count > stop {
+            if !call.attention.isEmpty || reply.out.count > reply.stop {
                 if attend(input, i &- 1, mark, &reply) {
                     if call.attention.contains(.held) { i &-= 1 }
                     break
@@ -328,14 +378,16 @@ struct Executor: ~Copyable {
         _ input: Bytes, _ i: Int, _ mark: Int, _ reply: inout Reply
     ) -> Bool {
         if call.attention.contains(.held) { return true }
-        note(input, i, replyBytes: reply.out.count &- mark)
+        reply.stop = replyStop
+        note(input, i, replyBytes: reply.byteCount(from: mark))
         if call.attention.contains(.changes) {
             call.deliverChanges()
             call.attention.remove(.changes)
             serveWaiters()
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
-        return !call.attention.isDisjoint(with: [.close, .blocked]) || reply.out.count > replyStop
+        return !call.attention.isDisjoint(with: [.close, .blocked])
+            || reply.byteCount(from: replyStart) > Self.replyBytesPerTurn
     }
 
     /// Keeps the request in the logs if it took long, or if it or its reply is large.
@@ -362,12 +414,12 @@ struct Executor: ~Copyable {
     private mutating func silence(_ mark: Int, _ reply: inout Reply) {
         switch call.session.replies {
         case .on: call.attention.remove(.silence)
-        case .off: reply.out.truncate(to: mark)
+        case .off: reply.truncate(to: mark)
         case .skipNext:
-            reply.out.truncate(to: mark)
+            reply.truncate(to: mark)
             call.session.replies = .skip
         case .skip:
-            reply.out.truncate(to: mark)
+            reply.truncate(to: mark)
             call.session.replies = .on
         }
     }
@@ -447,7 +499,7 @@ struct Executor: ~Copyable {
     @inline(never) private mutating func fail(
         _ error: CommandError, _ id: Int, _ mark: Int, _ reply: inout Reply
     ) {
-        reply.out.truncate(to: mark)
+        reply.truncate(to: mark)
         call.commandStatistics.noteFailure(id)
         write(error, id, &reply)
     }

@@ -11,6 +11,7 @@ struct StringView: ~Escapable {
 
     /// The value's bytes; meaningless when `form` is `.integer`.
     let bytes: Bytes
+    /// The value; of `.bytes` the identity of the record whose value they are, or 0.
     let number: Int64
     let form: Form
 
@@ -19,6 +20,12 @@ struct StringView: ~Escapable {
         self.bytes = bytes
         self.number = number
         self.form = form
+    }
+
+    /// The string that a record holds as bytes.
+    @_lifetime(immortal)
+    @inline(__always) init(text record: Record) {
+        self.init(record.bytes, number: Int64(Int(bitPattern: record.identity)), form: .bytes)
     }
 
     /// Length in bytes of the value's text.
@@ -55,6 +62,8 @@ struct Database: ~Copyable {
     /// Objects whose keys are gone, to be freed in slices.
     private var doomed: [DoomedObject] = []
     let seed: HashSeed
+    /// Where a large value of the running command lies, which may stay there; nil once it does.
+    var offered: BlankRecord?
 
     init(seed: HashSeed, now: Int64) {
         self.seed = seed
@@ -114,9 +123,41 @@ struct Database: ~Copyable {
         _ key: borrowing Key, at place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
         clock: UInt32
     ) {
+        if value.count >= PinnedValue.bytesMin, adopt(key, place, value, expiry, clock) { return }
         let record = room(key, at: place, .string, value.count, expiry)
         record.replace(value)
         record.touch(clock)
+    }
+
+    /// Makes the block that was offered the record of `key`, if it is laid out for it.
+    private mutating func adopt(
+        _ key: borrowing Key, _ place: HashTable.Place?, _ value: Bytes, _ expiry: Expiry,
+        _ clock: UInt32
+    ) -> Bool {
+        guard let offered else { return false }
+        let old = place?.record
+        let oldDeadline: Int64? = old.flatMap { $0.hasDeadline ? $0.deadline : nil }
+        let deadline: Int64? =
+            switch expiry {
+            case .none: nil
+            case .keep: oldDeadline
+            case .at(let time): time
+            }
+        guard
+            let record = Record.adopt(
+                offered, key: key.bytes, value: value, deadline: deadline, &heap)
+        else { return false }
+        self.offered = nil
+        record.touch(clock)
+        noteChange(from: oldDeadline, to: deadline, key.hash)
+        if let place, let old {
+            if old.isObject { doom(old) }
+            old.free(&heap)
+            place.record = record
+        } else {
+            table.insert(record, hash: key.hash, &heap)
+        }
+        return true
     }
 
     /// Replaces whatever is at `place` by an integer.

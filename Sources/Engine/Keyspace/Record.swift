@@ -4,7 +4,7 @@
 //       0 u8 kind and flags | 1 u24 access clock | 4 u16 value bytes | 6 u16 key bytes
 //       8 [i64 deadline] key value
 //      large, from malloc:
-//       0 u8 kind and flags | 1 u24 access clock | 4 u32 value bytes | 8 u32 key bytes | 12 free
+//       0 u8 kind and flags | 1 u24 access clock | 4 u32 value bytes | 8 u32 key bytes | 12 u32 pins
 //      16 [i64 deadline] key value
 //
 //  No capacity is stored: a small record's block is its length rounded up to 8, so a value is
@@ -13,7 +13,8 @@
 //
 //  ## Safety
 //  - S1: `p` is a live block laid out as above; `Database` alone makes and frees records.
-//  - S2: a `Record` is made anew for each access and never stored outside the table.
+//  - S2: a `Record` is made anew for each access and never stored outside the table, but for
+//    large ones that are pinned: their block outlives the table's interest in it.
 import CPlatform
 
 /// The type of a value together with its encoding.
@@ -205,13 +206,14 @@ enum ValueType: UInt8, Sendable {
             : SlabAllocator.roundUp(valueOffset &+ valueCount)
     }
 
-    /// Whether a value of `n` bytes can take the place of this one without wasting half a block.
+    /// Whether a value of `n` bytes can take the place of this one without wasting half a block,
+    /// and nobody needs this one any more.
     @inline(__always) func fits(_ n: Int) -> Bool {
         let total = valueOffset &+ n
         if isLarge {
             let capacity = unsafe SlabAllocator.capacity(ofLarge: p)
             return total <= capacity && total > SlabAllocator.blockBytesMax
-                && total >= capacity / 2
+                && total >= capacity / 2 && !isPinned
         }
         return SlabAllocator.roundUp(total) == SlabAllocator.roundUp(valueOffset &+ valueCount)
     }
@@ -291,11 +293,71 @@ enum ValueType: UInt8, Sendable {
     }
 
     @inline(__always) func free(_ heap: inout SlabAllocator) {
-        unsafe heap.free(p, isLarge ? Int.max : blockCount)
+        if isLarge { return freeLarge(&heap) }
+        unsafe heap.free(p, blockCount)
     }
 
-    /// Frees a large record when its heap is going away as a whole.
-    func freeDetached() { unsafe CPlatform.free(p) }
+    @inline(never) private func freeLarge(_ heap: inout SlabAllocator) {
+        unsafe heap.disown(p)
+        freeDetached()
+    }
+
+    /// Frees a large record when its heap is going away as a whole; with its last pin if it has
+    /// any.
+    func freeDetached() {
+        if unsafe cp_let_go(p + 12) != 0 { unsafe CPlatform.free(p) }
+    }
+
+    // MARK: - Pins
+
+    /// The large record whose value `view` shows whole; nil when it shows something else.
+    static func owner(of view: borrowing StringView) -> Record? {
+        guard view.form == .bytes, view.number != 0 else { return nil }
+        let address = UInt(bitPattern: Int(view.number))
+        // S1: a view lives no longer than its record.
+        let p = unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+        let record = unsafe Record(p)
+        return record.isLarge ? record : nil
+    }
+
+    /// Keeps the block of a large record, and its bytes as they are, until `unpin`.
+    func pin() {
+        precondition(isLarge)
+        unsafe cp_pin(p + 12)
+    }
+
+    /// Takes back one `pin`; the block goes with the last one if the table has let go of it.
+    func unpin() {
+        if unsafe cp_unpin(p + 12) != 0 { unsafe CPlatform.free(p) }
+    }
+
+    /// Makes `blank` a string's record, pinned once; nil unless it was laid out for just this.
+    ///
+    /// `key` and `value` are compared with what is there: the value by its place.
+    static func adopt(
+        _ blank: BlankRecord, key: Bytes, value: Bytes, deadline: Int64?,
+        _ heap: inout SlabAllocator
+    ) -> Record? {
+        let p = unsafe blank.p
+        let start = blank.hasDeadline ? 24 : 16
+        guard unsafe value.address == UnsafeRawPointer(p + (start + blank.keyCount)),
+            value.count == blank.valueCount, key.count == blank.keyCount,
+            unsafe bytesEqual(p + start, key.address, key.count),
+            blank.hasDeadline == (deadline != nil)
+        else { return nil }
+        let flags = largeFlag | (deadline == nil ? 0 : deadlineFlag) | Kind.string.rawValue
+        unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
+        unsafe p.storeBytes(
+            of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 4, as: UInt32.self)
+        unsafe p.storeBytes(
+            of: UInt32(truncatingIfNeeded: key.count), toByteOffset: 8, as: UInt32.self)
+        unsafe p.storeBytes(of: 1, toByteOffset: 12, as: UInt32.self)
+        if let deadline { unsafe p.storeBytes(of: deadline, toByteOffset: 16, as: Int64.self) }
+        unsafe heap.own(p)
+        return unsafe Record(p)
+    }
+
+    private var isPinned: Bool { unsafe cp_pin_count(p + 12) != 0 }
 
     /// Makes the value `n` bytes long where it stands, new bytes being zero; `fits(n)` was checked.
     func extend(to n: Int) {
@@ -362,4 +424,21 @@ enum ValueType: UInt8, Sendable {
     }
 
     @inline(__always) func prefetch() { unsafe cp_prefetch(p) }
+}
+
+/// A block from malloc with room for a large record's header, and its key and value in place.
+@safe struct BlankRecord {
+    fileprivate let p: UnsafeMutableRawPointer
+    fileprivate let keyCount: Int
+    fileprivate let valueCount: Int
+    fileprivate let hasDeadline: Bool
+
+    @unsafe init(
+        _ p: UnsafeMutableRawPointer, keyCount: Int, valueCount: Int, hasDeadline: Bool
+    ) {
+        unsafe self.p = p
+        self.keyCount = keyCount
+        self.valueCount = valueCount
+        self.hasDeadline = hasDeadline
+    }
 }

@@ -223,14 +223,24 @@ import CPlatform
         guard let block = unsafe malloc(n) else {
             preconditionFailure("out of memory: \(n) bytes for a value")
         }
-        usedBytes &+= unsafe cp_usable_size(block)
-        largeCount &+= 1
+        unsafe own(block)
         return unsafe block
     }
 
     @inline(never) @unsafe private mutating func freeLarge(_ block: UnsafeMutableRawPointer) {
+        unsafe disown(block)
+        unsafe CPlatform.free(block)
+    }
+
+    /// Gives up a large block without freeing it.
+    @unsafe mutating func disown(_ block: UnsafeMutableRawPointer) {
         usedBytes &-= unsafe cp_usable_size(block)
         largeCount &-= 1
-        unsafe CPlatform.free(block)
+    }
+
+    /// Takes over a large block from malloc.
+    @unsafe mutating func own(_ block: UnsafeMutableRawPointer) {
+        usedBytes &+= unsafe cp_usable_size(block)
+        largeCount &+= 1
     }
 }

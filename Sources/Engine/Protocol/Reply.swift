@@ -16,8 +16,55 @@ enum RESPVersion: UInt8, Sendable, CaseIterable {
 struct Reply: ~Copyable {
     var out: ByteBuffer
     var version = RESPVersion.resp2
+    /// Large values that stand between the bytes of `out`, in order.
+    private var values: [PinnedValue] = []
+    /// Whether whoever sends the reply knows of `values`.
+    private let takesValues: Bool
+    /// Bytes of `out` above which the executor looks at what was replied.
+    var stop = Int.max
 
-    init(capacity: Int = 0) { out = ByteBuffer(capacity: capacity) }
+    init(capacity: Int = 0, takesValues: Bool = false) {
+        out = ByteBuffer(capacity: capacity)
+        self.takesValues = takesValues
+    }
+
+    deinit { for value in values { value.unpin() } }
+
+    // MARK: - The whole
+
+    /// Whether values stand between the bytes of `range`.
+    @inline(__always) func hasValues(in range: Range<Int>) -> Bool {
+        !values.isEmpty && !self.values(in: range).isEmpty
+    }
+
+    /// The values that stand between the bytes of `range`, which are whole replies.
+    func values(in range: Range<Int>) -> ArraySlice<PinnedValue> {
+        // A value has bytes of its reply in front of it and behind.
+        values.prefix { $0.position < range.upperBound }.drop { $0.position <= range.lowerBound }
+    }
+
+    /// Bytes of replies from `mark` on.
+    func byteCount(from mark: Int) -> Int {
+        var n = out.count - mark
+        for value in values.reversed() where value.position > mark { n += value.count }
+        return n
+    }
+
+    /// Takes back what was replied from `mark` on.
+    mutating func truncate(to mark: Int) {
+        while let last = values.last, last.position > mark {
+            last.unpin()
+            values.removeLast()
+        }
+        out.truncate(to: mark)
+    }
+
+    /// Empties the reply, and gives memory back but for `kept` bytes.
+    mutating func clear(keeping kept: Int) {
+        if !values.isEmpty { truncate(to: 0) }
+        out.removeAll()
+        out.shrink(to: kept)
+    }
 
     // MARK: - Scalars
 
@@ -130,8 +177,29 @@ struct Reply: ~Copyable {
     @inline(__always) mutating func string(_ value: StringView) {
         switch value.form {
         case .integer: integerBulk(value.number)
-        case .bytes: bulk(value.bytes)
+        case .bytes:
+            if value.bytes.count >= PinnedValue.bytesMin {
+                return large(value, 0..<value.bytes.count)
+            }
+            bulk(value.bytes)
         }
+    }
+
+    /// The `range` of a stored string that is kept as bytes.
+    mutating func string(_ value: StringView, _ range: Range<Int>) {
+        if range.count >= PinnedValue.bytesMin { return large(value, range) }
+        bulk(value.bytes.extracting(range))
+    }
+
+    /// A reference to the value instead of a copy, where that can be.
+    @inline(never) private mutating func large(_ value: StringView, _ range: Range<Int>) {
+        guard takesValues, let record = Record.owner(of: value) else {
+            return bulk(value.bytes.extracting(range))
+        }
+        header(UInt8(ascii: "$"), range.count)
+        values.append(PinnedValue(record, range, at: out.count))
+        out.append("\r\n")
+        stop = -1
     }
 
     /// For cold paths.
@@ -224,6 +292,9 @@ struct Reply: ~Copyable {
         head.append(13)
         head.append(10)
         out.insert(head.span, at: mark)
+        for i in values.indices where values[i].position >= mark {
+            values[i].position += head.count
+        }
     }
 
     @inline(__always) private mutating func header(_ kind: UInt8, _ n: Int) {

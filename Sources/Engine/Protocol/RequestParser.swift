@@ -54,11 +54,27 @@ struct ParserState: ~Copyable {
     /// Bytes of the request that are done with.
     fileprivate var position = 0
     /// Words found, relative to the request's first byte.
-    fileprivate var words: [Slot] = []
+    fileprivate(set) var words: [Slot] = []
 
     init() {}
 
     var isIdle: Bool { remaining == 0 }
+
+    /// Where the word that is awaited begins and how long it is, if it is large and follows a name
+    /// and a key, with few words around it.
+    var awaitedLargeWord: (position: Int, count: Int)? {
+        guard awaited >= PinnedValue.bytesMin, words.count >= 2, words.count <= 16, remaining <= 16
+        else { return nil }
+        return (position, awaited)
+    }
+
+    /// The rest of the request begins behind the awaited word, which is read elsewhere.
+    mutating func skipLargeWord() {
+        words = []
+        position = 0
+        awaited = -1
+        remaining -= 1
+    }
 }
 
 struct RequestParser: ~Copyable {

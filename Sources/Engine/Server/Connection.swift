@@ -14,15 +14,20 @@ struct Connection: ~Copyable {
     /// A request that is not complete yet, from its first byte on.
     var input = ByteBuffer()
     var parser = ParserState()
-    /// Replies that the socket did not take, the first `sentBytes` of which it took later.
-    private var output = ByteBuffer()
-    private var sentBytes = 0
+    /// The request in front of what is in `input`, if it has a large word.
+    var large: Box<LargeRequest>?
+    /// The last request had a large word, so the next one may have one too.
+    var sendsLarge = false
+    /// Replies that the socket did not take.
+    var held = HeldReplies()
     /// This turn's replies in the arena.
     var replies = 0..<0
     /// The part of the arena that the kernel was asked to send, until the next turn begins.
     var queued = 0..<0
     /// The kernel was asked for what the client sends.
     var isReceiving = false
+    /// The poller tells when there is something to read.
+    var awaitsReadable = false
     /// Stands in the list of connections with something to send.
     var isDirty = false
     /// The poller tells when the socket takes more.
@@ -38,31 +43,18 @@ struct Connection: ~Copyable {
 
     init() {}
 
-    /// Bytes that wait for the socket.
-    var unsentBytes: Int { output.count - sentBytes }
-    var outputCapacity: Int { output.capacity }
-
-    /// Keeps replies until the socket takes them.
-    mutating func hold(_ bytes: Bytes) {
-        // What was sent is dropped when that is worth a copy, so that a slow reader costs O(1).
-        if sentBytes > 1 << 16, sentBytes > output.count / 2 {
-            output.removeFirst(sentBytes)
-            sentBytes = 0
+    /// Bytes of requests that have not run, and of the memory for them.
+    var inputBytes: Int {
+        switch large {
+        case .none: input.count
+        case .some(let large): input.count + large.value.heldBytes
         }
-        output.append(bytes)
     }
-
-    /// Writes what is held: bytes written, `Socket.wouldBlock` or `Socket.broken`.
-    mutating func sendHeld() -> Int {
-        let sent = Socket.write(descriptor, output.span.extracting(sentBytes...))
-        guard sent > 0 else { return sent }
-        sentBytes += sent
-        if sentBytes == output.count {
-            sentBytes = 0
-            output.removeAll()
-            output.shrink(to: 0)
+    var inputCapacity: Int {
+        switch large {
+        case .none: input.capacity
+        case .some(let large): input.capacity + large.value.byteCount
         }
-        return sent
     }
 
     var isOpen: Bool { descriptor >= 0 }

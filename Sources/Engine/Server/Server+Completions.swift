@@ -22,6 +22,7 @@ extension Server {
             case .receive: received(completion)
             case .accept: accepted(completion)
             case .writable: becameWritable(completion)
+            case .readable: if let slot = slot(of: completion) { becameReadable(slot) }
             case .send, .ready, .none: break
             }
         }
@@ -54,10 +55,13 @@ extension Server {
             return close(slot)
         }
         // The buffers ran out, or the kernel has had enough of this request.
-        if !completion.hasMore, connections[slot].isOpen { receive(slot) }
+        if !completion.hasMore, connections[slot].isOpen { listen(slot) }
     }
 
     private mutating func take(_ completion: Completion, _ slot: Int) {
+        if connections[slot].large != nil, !connections[slot].isBlocked {
+            return takeLarge(completion, slot)
+        }
         let waits = connections[slot].isBlocked || connections[slot].hasYielded
         if waits || connections[slot].input.count > 0 {
             Self.keep(completion, poller, &connections[slot])
@@ -89,7 +93,7 @@ extension Server {
         poller.receive(connections[slot].descriptor, token: token(slot))
     }
 
-    private func token(_ slot: Int) -> UInt64 {
+    func token(_ slot: Int) -> UInt64 {
         EventToken.connectionWord(slot, connections[slot].generation)
     }
 
@@ -155,6 +159,7 @@ extension Server {
         poller.close(
             connections[slot].descriptor, token: token(slot),
             isReceiving: connections[slot].isReceiving,
+            awaitsReadable: connections[slot].awaitsReadable,
             awaitsWritable: connections[slot].waitsToWrite)
     }
 

@@ -7,6 +7,8 @@ extension Server {
 
     mutating func read(_ slot: Int) {
         if connections[slot].isClosing { return readToDiscard(slot) }
+        if connections[slot].large != nil, !connections[slot].isBlocked { return readLarge(slot) }
+        connections[slot].sendsLarge = false
         let fd = connections[slot].descriptor
         if connections[slot].input.count > 0 || connections[slot].isBlocked {
             let n = unsafe connections[slot].input.fill(Self.readBytes) {
@@ -25,7 +27,7 @@ extension Server {
     }
 
     /// Counts what was read; false when nothing was, which may end the connection.
-    private mutating func moved(_ slot: Int, _ n: Int) -> Bool {
+    mutating func moved(_ slot: Int, _ n: Int) -> Bool {
         guard n > 0 else {
             if n != Socket.wouldBlock { close(slot) }
             return false
@@ -63,13 +65,16 @@ extension Server {
     ) -> Served {
         let served = executor.serve(bytes, &connection.parser, client: slot, &arena)
         if served.consumed < bytes.count, served.verdict != .close {
-            connection.input.append(bytes.extracting(served.consumed...))
+            let rest = bytes.extracting(served.consumed...)
+            if served.verdict == .done, beginLarge(rest, &connection) { return served }
+            connection.input.append(rest)
         }
         return served
     }
 
     /// Serves what is held in the connection's own buffer.
     mutating func serveHeld(_ slot: Int) {
+        if connections[slot].large != nil { return serveLarge(slot) }
         var held = ByteBuffer()
         swap(&held, &connections[slot].input)
         let start = arena.out.count
@@ -84,6 +89,7 @@ extension Server {
     ) -> Served {
         let served = executor.serve(held.span, &connection.parser, client: slot, &arena)
         held.removeFirst(served.consumed)
+        if served.verdict == .done, beginLarge(held.span, &connection) { held.removeAll() }
         // What was one large request may be a few bytes now.
         if held.count == 0 { held.shrink(to: 0) }
         return served
@@ -114,6 +120,7 @@ extension Server {
         if end > start { addReplies(slot, start..<end) }
         if end > start || connections[slot].isClosing { markDirty(slot) }
         checkInput(slot)
+        if connections[slot].large != nil { awaitLarge(slot) }
     }
 
     /// Delivers what commands had for other clients than their own.
@@ -135,7 +142,8 @@ extension Server {
                 continue
             }
             connections[slot].isBlocked = false
-            guard connections[slot].input.count > 0, !connections[slot].hasYielded else { continue }
+            let hasInput = connections[slot].input.count > 0 || connections[slot].large != nil
+            guard hasInput, !connections[slot].hasYielded else { continue }
             connections[slot].hasYielded = true
             yielded.append(slot)
         }
@@ -149,7 +157,7 @@ extension Server {
 
     /// A client that sends without end must not hold any amount of memory.
     mutating func checkInput(_ slot: Int) {
-        if connections[slot].input.count > executor.call.configuration.clientQueryBufferLimit {
+        if connections[slot].inputBytes > executor.call.configuration.clientQueryBufferLimit {
             let info = executor.call.clientInfo(slot)
             log.warning("Closing client that reached max query buffer length: \(info)")
             executor.call.statistics.inputBufferLimitDisconnections += 1
@@ -158,11 +166,11 @@ extension Server {
     }
 
     /// What CLIENT LIST shows of the buffers.
-    private mutating func mirror(_ slot: Int) {
-        let held = connections[slot].input.count
+    mutating func mirror(_ slot: Int) {
+        let held = connections[slot].inputBytes
         if held == 0, executor.call.clients[slot].inputBytes == 0 { return }
         executor.call.clients.noteInput(
-            slot, held: held, free: connections[slot].input.capacity - held)
+            slot, held: held, free: connections[slot].inputCapacity - held)
     }
 
     // MARK: - Out
@@ -189,7 +197,7 @@ extension Server {
     static func keep(
         _ arena: borrowing Reply, _ range: Range<Int>, _ connection: inout Connection
     ) {
-        connection.hold(arena.out.span.extracting(range))
+        connection.held.append(arena, range)
     }
 
     /// Sends the turn's replies.
@@ -209,20 +217,24 @@ extension Server {
     }
 
     mutating func clearArena() {
-        arena.out.removeAll()
-        arena.out.shrink(to: Self.arenaBytesKept)
+        arena.clear(keeping: Self.arenaBytesKept)
     }
 
     private mutating func send(_ slot: Int) {
         let range = connections[slot].replies
         connections[slot].replies = 0..<0
         // What is older goes first.
-        if connections[slot].unsentBytes > 0 {
+        if connections[slot].held.count > 0 {
             if !range.isEmpty { Self.keep(arena, range, &connections[slot]) }
             return connections[slot].waitsToWrite ? checkLimits(slot) : drain(slot)
         }
         var sent = 0
         if !range.isEmpty {
+            // Both ways of sending know one run of bytes only.
+            if arena.hasValues(in: range) {
+                Self.keep(arena, range, &connections[slot])
+                return drain(slot)
+            }
             if poller.completesStreams { return queue(slot, range) }
             let fd = connections[slot].descriptor
             sent = Socket.write(fd, arena.out.span.extracting(range))
@@ -269,13 +281,13 @@ extension Server {
 
     /// Sends what the socket did not take before.
     mutating func drain(_ slot: Int) {
-        if connections[slot].unsentBytes > 0 {
-            let sent = connections[slot].sendHeld()
+        if connections[slot].held.count > 0 {
+            let sent = connections[slot].held.send(connections[slot].descriptor)
             if sent == Socket.broken { return close(slot) }
             if sent > 0 { countOut(slot, sent) }
         }
         mirrorOutput(slot)
-        if connections[slot].unsentBytes > 0 { return waitToWrite(slot) }
+        if connections[slot].held.count > 0 { return waitToWrite(slot) }
         connections[slot].aboveSoftLimitSince = 0
         if connections[slot].isClosing { return close(slot) }
         if connections[slot].waitsToWrite {
@@ -286,14 +298,14 @@ extension Server {
 
     private mutating func mirrorOutput(_ slot: Int) {
         executor.call.clients.noteOutput(
-            slot, held: connections[slot].unsentBytes, capacity: connections[slot].outputCapacity)
+            slot, held: connections[slot].held.count, capacity: connections[slot].held.capacity)
     }
 
     /// A client that does not read must not hold any amount of memory.
     mutating func checkLimits(_ slot: Int) {
         mirrorOutput(slot)
         let limit = executor.call.configuration.outputBufferLimits.normal
-        let held = connections[slot].unsentBytes
+        let held = connections[slot].held.count
         let now = executor.call.now
         var isOver = limit.hardBytes > 0 && held >= limit.hardBytes
         if limit.softBytes > 0, held >= limit.softBytes {

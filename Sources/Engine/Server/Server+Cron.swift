@@ -41,7 +41,7 @@ extension Server {
     private mutating func closeSlow() {
         guard executor.call.configuration.outputBufferLimits.normal.softBytes > 0 else { return }
         for slot in 0..<connections.count where connections[slot].isOpen {
-            if connections[slot].unsentBytes > 0 { checkLimits(slot) }
+            if connections[slot].held.count > 0 { checkLimits(slot) }
         }
     }
 

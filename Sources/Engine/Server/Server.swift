@@ -19,7 +19,7 @@ package struct Server: ~Copyable {
     /// Connections whose input waits for the next turn.
     var yielded: [Int] = []
     /// Replies of the turn, of all connections.
-    var arena = Reply(capacity: arenaBytesKept)
+    var arena = Reply(capacity: arenaBytesKept, takesValues: true)
     /// Where sockets are read into when nothing of a request is held already.
     var shared = ByteBuffer(capacity: readBytes)
     var poller: Poller
