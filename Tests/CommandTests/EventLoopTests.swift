@@ -82,6 +82,38 @@ struct EventLoopTests {
     }
 
     @Test(arguments: EventLoop.available)
+    func `clients that are ready together look up a large table`(loop: EventLoop) throws {
+        let server = try Self.server(loop)
+        let clients = try (0..<100).map { _ in try server.connect() }
+        let busy = try server.connect()
+        _ = try busy("DEBUG", "POPULATE", "200000")
+        for round in 0..<10 {
+            // All of them write while the server is busy; some go away, one selects.
+            try busy.write("DEBUG SLEEP 0.05\r\n")
+            for (i, c) in clients.enumerated() {
+                let key = "key:\(i * 1999)"
+                switch i % 5 {
+                case 0: try c.write(RESPClient.request("GET", key))
+                case 1: try c.write("GET \(key)\r\n")
+                case 2: try c.write(RESPClient.request("SET", "new:\(i)", "\(round)"))
+                case 3: try c.write(Array(RESPClient.request("GET", key).dropLast(5)))
+                default: try c.write(RESPClient.request("SELECT", "\(round % 3)"))
+                }
+            }
+            #expect(try busy.reply().value == .simple("OK"))
+            for (i, c) in clients.enumerated() {
+                if i % 5 == 3 {
+                    #expect(try c.replyIfAny() == nil)
+                    try c.write(Array(RESPClient.request("GET", "key:\(i * 1999)").suffix(5)))
+                }
+                let isStored = i % 5 < 2 || i % 5 == 3
+                let expected: RESPValue = isStored ? .bulk("value:\(i * 1999)") : .simple("OK")
+                #expect(try c.reply().value == expected, "\(round) \(i)")
+            }
+        }
+    }
+
+    @Test(arguments: EventLoop.available)
     func `more clients at once than there are buffers are all served`(loop: EventLoop) throws {
         let server = try Self.server(loop)
         let clients = try (0..<400).map { _ in try server.connect() }

@@ -233,6 +233,27 @@ struct Executor: ~Copyable {
         for i in 0..<n { call.keyspace.databases[database].prefetchRecord(batch[i].hash) }
     }
 
+    /// Whether connections that are ready in the same turn gain from `prefetchBucket`.
+    var looksAhead: Bool { call.keyspace.hasWide }
+
+    /// Asks for the bucket that the first request of `input`, from the client in `slot`, leads to;
+    /// `prefetchRecord` goes on with what this returns, when others were asked for as well.
+    @inline(never) mutating func prefetchBucket(_ input: Bytes, client slot: Int) -> UInt64? {
+        let database = call.clients[slot].session.database
+        guard call.keyspace.databases[database].isWide else { return nil }
+        let count = parser.peek(input, &slots)
+        guard count > 1 else { return nil }
+        let args = unsafe arguments(input.address, 0, count, 0)
+        guard let id = find(args.word(0)), call.commands.entries[id].hasKey else { return nil }
+        let hash = call.keyspace.seed.hash(args[1])
+        call.keyspace.databases[database].prefetchBucket(hash)
+        return hash
+    }
+
+    func prefetchRecord(_ hash: UInt64, client slot: Int) {
+        call.keyspace.databases[call.clients[slot].session.database].prefetchRecord(hash)
+    }
+
     /// Finds the command, hashes the key and asks for its bucket.
     @inline(__always) private mutating func admit(
         _ args: borrowing Arguments, _ n: Int, first: Int, end: Int, isWide: Bool

@@ -16,6 +16,12 @@ struct Keyspace: ~Copyable {
     /// A client named this database, whose index was checked.
     mutating func use(_ index: Int) { usedCount = max(usedCount, index + 1) }
 
+    /// Whether a database is too large for its look-ups to stay in the processor's caches.
+    var hasWide: Bool {
+        for i in 0..<usedCount where databases[i].isWide { return true }
+        return false
+    }
+
     /// Bytes of all databases.
     var usedBytes: Int {
         var total = 0

@@ -109,6 +109,13 @@ struct RequestParser: ~Copyable {
         return try parse(input, &cursor, &slots, first, limits, &state)
     }
 
+    /// The number of words of the usual request that `input` begins with, which is not consumed; 0
+    /// when it is of another kind.
+    func peek(_ input: Bytes, _ slots: inout Buffer<Slot>) -> Int {
+        var cursor = 0
+        return parseFast(input, &cursor, &slots, 0)
+    }
+
     @inline(never) private mutating func parse(
         _ input: Bytes, _ cursor: inout Int, _ slots: inout Buffer<Slot>, _ first: Int,
         _ limits: RequestLimits, _ state: inout ParserState

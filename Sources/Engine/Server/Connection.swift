@@ -57,6 +57,11 @@ struct Connection: ~Copyable {
         }
     }
 
+    /// Whether what arrives next begins with a request that can run at once.
+    var isPlain: Bool {
+        !isClosing && !isBlocked && !hasYielded && input.count == 0 && large == nil
+    }
+
     var isOpen: Bool { descriptor >= 0 }
 
     /// Makes the slot a new connection.

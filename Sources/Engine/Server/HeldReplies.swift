@@ -16,8 +16,8 @@ struct HeldReplies: ~Copyable {
 
     /// Bytes that wait for the socket.
     var count: Int { bytes.count - sentBytes + valueBytes - sentOfValue }
-    /// Bytes of memory that belong to the client alone.
-    var capacity: Int { bytes.capacity }
+    /// Bytes of memory; values count in full, since the keyspace may have dropped them.
+    var capacity: Int { bytes.capacity + valueBytes }
 
     /// Keeps the `range` of replies and the values that stand in it.
     mutating func append(_ replies: borrowing Reply, _ range: Range<Int>) {

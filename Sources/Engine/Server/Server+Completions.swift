@@ -16,7 +16,12 @@ extension Server {
     /// Serves what was completed since the last turn.
     mutating func serveCompletions() {
         settleSends()
-        for i in 0..<poller.completionCount {
+        let count = poller.completionCount
+        let looksAhead = count > 1 && executor.looksAhead
+        for i in 0..<count {
+            if looksAhead, i % LookAhead.connectionsMax == 0 {
+                lookAhead(i..<min(i &+ LookAhead.connectionsMax, count))
+            }
             let completion = poller.completion(i)
             switch completion.operation {
             case .receive: received(completion)
@@ -26,6 +31,26 @@ extension Server {
             case .send, .ready, .none: break
             }
         }
+    }
+
+    /// Asks for the keys that completions will look up.
+    private mutating func lookAhead(_ range: Range<Int>) {
+        var ahead = LookAhead()
+        for i in range {
+            let completion = poller.completion(i)
+            guard completion.operation == .receive, completion.count > 0,
+                let slot = slot(of: completion), connections[slot].isPlain
+            else { continue }
+            Self.add(&ahead, completion, poller, slot, &executor)
+        }
+        ahead.finish(executor)
+    }
+
+    private static func add(
+        _ ahead: inout LookAhead, _ completion: Completion, _ poller: borrowing Poller, _ slot: Int,
+        _ executor: inout Executor
+    ) {
+        ahead.add(poller.bytes(completion), slot, &executor)
     }
 
     /// The slot of the connection that a completion is for; nil when that one is gone.

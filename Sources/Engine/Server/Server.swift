@@ -98,7 +98,7 @@ package struct Server: ~Copyable {
         // One time stamp per turn: every command of the turn sees the same time.
         executor.tick()
         if poller.completesStreams { serveCompletions() }
-        for i in 0..<events { serve(poller[i]) }
+        if events > 1, executor.looksAhead { serveTogether(events) } else { serveAlone(0..<events) }
         // After new requests, so that a long pipeline does not come first twice.
         resumeYielded()
         // May change keys, so it comes before replies leave.
@@ -123,7 +123,9 @@ package struct Server: ~Copyable {
         return Int32(clamping: max(wake &- executor.currentTime(), 0))
     }
 
-    private mutating func serve(_ event: PollEvent) {
+    mutating func serveAlone(_ range: Range<Int>) { for i in range { serve(poller[i]) } }
+
+    mutating func serve(_ event: PollEvent) {
         switch EventToken(event.token) {
         case .mailbox:
             for message in mailbox.takeAll() { receive(message) }
