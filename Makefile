@@ -52,7 +52,7 @@ test-asan:
 
 test-tsan:
 	@scripts/packages test
-	$(SWIFT) test --sanitize thread --scratch-path .build-tsan
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan.suppressions $(SWIFT) test --sanitize thread --scratch-path .build-tsan
 
 # What the compiler made of the hot path: instructions, and calls that must not be there.
 audit: build
