@@ -19,13 +19,18 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Bar:
-    """The most that a figure may be: a number in its own unit, or a share of the best peer's."""
+    """The most, or least, that a figure may be: in its own unit, or a share of the best peer's."""
 
     limit: float
     of_best_peer: bool = False
+    at_least: bool = False
 
     def __str__(self) -> str:
-        return f"≤ {self.limit:g}" + (" × best peer" if self.of_best_peer else "")
+        sign = "≥" if self.at_least else "≤"
+        return f"{sign} {self.limit:g}" + (" × best peer" if self.of_best_peer else "")
+
+    def holds(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
 
 
 @dataclass
@@ -97,7 +102,7 @@ class Figure:
             held = ratio if self.bar.of_best_peer else value
             if held is None:
                 return Verdict.NONE
-            return Verdict.PASS if held <= self.bar.limit else Verdict.MISS
+            return Verdict.PASS if self.bar.holds(held) else Verdict.MISS
         if ratio is None:
             return Verdict.NONE
         return Verdict.BEHIND if self.is_behind(subject) else Verdict.AHEAD

@@ -27,16 +27,37 @@ class Row:
 
 # MARK: Throughput and CPU
 
-CPU_BARS = {1: 0.95, 16: 0.6, 64: 0.45}
-KEYS = 100_000
-CLIENTS = 50
+
+@dataclass(frozen=True)
+class Load:
+    """A load, and the bars for it."""
+
+    row: str
+    name: str
+    # What the load generator is told beside the number of keys and for how long.
+    options: dict[str, str | int]
+    title: str = "CPU and throughput"
+    clients: int = 50
+    keys: int = 100_000
+    size: int = 16
+    cpu_bar: float | None = None
+    rate_bar: float | None = None
+    # Commands that fill the keys instead of SET, with the number of times each is sent.
+    setup: tuple[tuple[str, int], ...] = ()
+    subject_arguments: str = ""
+
+    @property
+    def how(self) -> str:
+        keys = "" if self.setup else f", {self.keys:,} keys, {self.size:,}-byte values"
+        return f"{self.clients} connections{keys}"
 
 
-def measure_throughput(settings: Settings, command: str, depth: int) -> Result:
-    survey = Survey(settings)
-    name = f"{command.upper()}, pipeline {depth}"
-    cpu = Figure(f"{name}: server CPU", "µs/request", Bar(CPU_BARS[depth], of_best_peer=True))
-    rate = Figure(f"{name}: throughput", "requests/s", higher_is_better=True)
+def measure_load(settings: Settings, load_: Load) -> Result:
+    survey = Survey(settings.with_subject_arguments(load_.subject_arguments))
+    cpu_bar = Bar(load_.cpu_bar, of_best_peer=True) if load_.cpu_bar else None
+    rate_bar = Bar(load_.rate_bar, of_best_peer=True, at_least=True) if load_.rate_bar else None
+    cpu = Figure(f"{load_.name}: server CPU", "µs/request", cpu_bar)
+    rate = Figure(f"{load_.name}: throughput", "requests/s", rate_bar, higher_is_better=True)
     seconds = 0.3 if settings.quick else 1.0
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
@@ -44,27 +65,172 @@ def measure_throughput(settings: Settings, command: str, depth: int) -> Result:
             with survey.attempt(candidate):
                 server = stack.enter_context(Server(candidate))
                 servers[candidate.name] = server
-                load.run(server, fill=True, keys=KEYS, requests=0)
+                prepare(server, load_)
         for candidate in survey.rounds(settings.rounds):
             with survey.attempt(candidate):
                 outcome = load.run(
                     servers[candidate.name],
-                    mix=command,
-                    pipeline=depth,
-                    clients=CLIENTS,
-                    keys=KEYS,
+                    **load_.options,
+                    clients=load_.clients,
+                    keys=load_.keys,
+                    size=load_.size,
                     warmup=0.1,
                     seconds=seconds,
                 )
                 cpu.add(candidate.name, outcome["server_cpu_us_per_request"])
                 rate.add(candidate.name, outcome["per_second"])
-    return Result(
+    how = f"{load_.how}, {seconds:g} s a round"
+    return Result(load_.row, load_.title, how, [cpu, rate], survey.failures)
+
+
+def prepare(server: Server, load_: Load) -> None:
+    """Brings the data of a load into a server."""
+    if not load_.setup:
+        pipeline = 64 if load_.size < 1000 else 1
+        load.run(
+            server, fill=True, keys=load_.keys, size=load_.size, requests=0, clients=4,
+            pipeline=pipeline,
+        )
+    for command, times in load_.setup:
+        load.run(
+            server, command=command, keys=load_.keys, requests=times, clients=4, pipeline=32,
+            sequential=True,
+        )
+
+
+CPU_BARS = {1: 0.95, 16: 0.6, 64: 0.45}
+
+PLAIN_LOADS = [
+    Load(
         f"{command}-p{depth}",
-        "CPU and throughput",
-        f"{CLIENTS} connections, {KEYS:,} keys, 16-byte values, {seconds:g} s a round",
-        [cpu, rate],
-        survey.failures,
+        f"{command.upper()}, pipeline {depth}",
+        {"mix": command, "pipeline": depth},
+        cpu_bar=CPU_BARS[depth],
     )
+    for depth in CPU_BARS
+    for command in ("get", "set")
+]
+
+# The event loops apart, with few clients and with many.
+LOOP_LOADS = [
+    Load(
+        f"{command}-{loop}-{clients}",
+        f"{command.upper()}, {loop}, {clients} clients",
+        {"mix": command},
+        title="Event loops",
+        clients=clients,
+        cpu_bar=bar,
+        subject_arguments=f"--event-loop {loop}",
+    )
+    for loop, bar in (("io_uring", 0.85), ("epoll", 0.95))
+    for clients in (50, 500)
+    for command in ("get", "set")
+]
+
+WIDE_LOADS = [
+    Load(
+        "wide",
+        "GET among 5,000,000 keys, pipeline 16",
+        {"mix": "get", "pipeline": 16},
+        title="A large keyspace",
+        keys=5_000_000,
+        rate_bar=2,
+    )
+]
+
+LARGE_LOADS = [
+    Load(
+        f"{command}-1mb",
+        f"{command.upper()} of 1 MB",
+        {"mix": command},
+        title="Large values",
+        clients=10,
+        keys=100,
+        size=1_000_000,
+        rate_bar=1.3,
+    )
+    for command in ("get", "set")
+]
+
+LOADS = [*PLAIN_LOADS, *LOOP_LOADS, *WIDE_LOADS, *LARGE_LOADS]
+
+
+# MARK: Latency
+
+LATENCY_ROUNDS = 5
+
+
+def measure_latency(settings: Settings) -> Result:
+    """p99.9 at half of what the fastest peer can do."""
+    survey = Survey(settings)
+    figures = {
+        command: Figure(
+            f"{command.upper()} at half load: p99.9", "µs", Bar(1, of_best_peer=True)
+        )
+        for command in ("get", "set")
+    }
+    seconds = 0.5 if settings.quick else 2.0
+    keys = 100_000
+    rates: dict[str, float] = {}
+    with ExitStack() as stack:
+        servers: dict[str, Server] = {}
+        for candidate in survey.rounds(1):
+            with survey.attempt(candidate):
+                server = stack.enter_context(Server(candidate))
+                servers[candidate.name] = server
+                load.run(server, fill=True, keys=keys, requests=0, clients=4, pipeline=64)
+                rates[candidate.name] = load.run(server, mix="get", keys=keys)["per_second"]
+        peers = [rate for name, rate in rates.items() if name != settings.subject.name]
+        half = int(max(peers or rates.values()) / 2)
+        for candidate in survey.rounds(min(settings.rounds, LATENCY_ROUNDS)):
+            for command, figure in figures.items():
+                with survey.attempt(candidate):
+                    outcome = load.run(
+                        servers[candidate.name],
+                        mix=command,
+                        rate=half,
+                        keys=keys,
+                        warmup=0.1,
+                        seconds=seconds,
+                    )
+                    figure.add(candidate.name, outcome.latency_us["p99_9"])
+    how = f"50 connections, {half:,} requests/s, counted from when each was due"
+    return Result("latency", "Latency", how, list(figures.values()), survey.failures)
+
+
+# MARK: Administration
+
+CROWD = 10_000
+ADMINISTRATION = (
+    ("INFO", ("INFO", "everything")),
+    ("CONFIG GET *", ("CONFIG", "GET", "*")),
+    ("CLIENT LIST", ("CLIENT", "LIST")),
+)
+
+
+def measure_administration(settings: Settings) -> Result:
+    survey = Survey(settings)
+    figures = [Figure(f"{name}: longest", "ms", Bar(20)) for name, _ in ADMINISTRATION]
+    crowd = 500 if settings.quick else CROWD
+    for candidate in survey.rounds(1):
+        with survey.attempt(candidate), Server(candidate) as server, server.client() as client:
+            client.command("CONFIG", "SET", "maxclients", crowd + 100)
+            with load.started(server, idle=crowd) as connections:
+                connections.first_line()
+                for figure, (_, words) in zip(figures, ADMINISTRATION, strict=True):
+                    figure.add(candidate.name, max(times_ms(client, words, 20)))
+    how = f"{crowd:,} clients; of 20 calls the longest, with its whole reply"
+    return Result("administration", "Administration", how, figures, survey.failures)
+
+
+def times_ms(client: Client, words: tuple[str, ...], count: int) -> list[float]:
+    """How long so many calls took, from the request to the end of the reply."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        client.command(*words)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
 
 
 # MARK: Instructions
@@ -328,11 +494,9 @@ def watch_burst(server: Server, deadline: int, watched: float) -> tuple[load.Out
 # MARK: All of them
 
 ROWS = [
-    *(
-        Row(f"{command}-p{depth}", partial(measure_throughput, command=command, depth=depth))
-        for depth in CPU_BARS
-        for command in ("get", "set")
-    ),
+    *(Row(load_.row, partial(measure_load, load_=load_)) for load_ in LOADS),
+    Row("latency", measure_latency),
+    Row("administration", measure_administration),
     Row("instructions", measure_instructions, on_request=True),
     Row("memory", partial(measure_memory, ttl=0)),
     Row("memory-ttl", partial(measure_memory, ttl=FAR_TTL_SECONDS)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .load import LoadFailed
 from .resp import ServerError
@@ -21,6 +21,13 @@ class Settings:
     @property
     def candidates(self) -> list[Candidate]:
         return [self.subject, *self.peers]
+
+    def with_subject_arguments(self, arguments: str) -> "Settings":
+        """The same with further arguments for the server under test."""
+        subject = self.subject
+        return replace(
+            self, subject=replace(subject, arguments=f"{subject.arguments} {arguments}".strip())
+        )
 
 
 class Survey:

@@ -58,6 +58,8 @@ struct options {
     int clients;
     int pipeline;
     const char *mix;
+    const char *command;
+    uint64_t rate;
     uint64_t keys;
     size_t value_size;
     uint64_t requests;
@@ -84,6 +86,9 @@ static const char usage_text[] =
     "  --pipeline N        requests per batch (1)\n"
     "  --mix LIST          commands and their weights, as get=9,set=1 (get); of get, set, incr,\n"
     "                      ping and mset (10 keys)\n"
+    "  --command TEXT      this command instead of a mix; each __rand__ in it becomes 12 digits\n"
+    "  --rate N            send so many requests a second, whatever comes back; latencies count\n"
+    "                      from when a request was due\n"
     "  --keys N            size of the key space, key:000000000000 on (100000)\n"
     "  --size BYTES        size of a value (16)\n"
     "  --requests N        stop after so many requests\n"
@@ -146,6 +151,7 @@ static const struct option long_options[] = {
     {"expire-at", required_argument, NULL, 'e'}, {"idle", required_argument, NULL, 'i'},
     {"worst", no_argument, NULL, 'W'},           {"pulse", required_argument, NULL, 'u'},
     {"pid", required_argument, NULL, 'I'},       {"cpu", required_argument, NULL, 'C'},
+    {"command", required_argument, NULL, 'o'},   {"rate", required_argument, NULL, 'R'},
     {"help", no_argument, NULL, '?'},            {NULL, 0, NULL, 0},
 };
 
@@ -170,6 +176,8 @@ static void parse_option(struct options *options, int letter, const char *name) 
     case 'W': options->worst = true; break;
     case 'u': options->pulse_us = parse_number(optarg, name); break;
     case 'I': options->pid = parse_count(optarg, name); break;
+    case 'o': options->command = optarg; break;
+    case 'R': options->rate = parse_number(optarg, name); break;
     case 'C': options->cpu = parse_count(optarg, name); break;
     default: fputs(usage_text, stderr); exit(2);
     }
@@ -412,6 +420,42 @@ static struct request make_request(const char *name, const struct options *optio
     return request;
 }
 
+/// A command as it is typed, without quotes; every placeholder gets a number of its own.
+static struct request make_command(const char *text) {
+    static const char placeholder[] = "__rand__";
+    struct request request = {0};
+    int words = 0;
+    char *copy = strdup(text);
+    for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;) words += *word != '\0';
+    free(copy);
+    append_count(&request, words);
+    copy = strdup(text);
+    for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;) {
+        if (*word == '\0') continue;
+        char bytes[256];
+        size_t length = 0, digits_at[keys_per_mset];
+        int digits = 0;
+        for (const char *c = word; *c != '\0';) {
+            if (length + key_digits >= sizeof bytes) die("a word of --command is too long");
+            if (strncmp(c, placeholder, sizeof placeholder - 1) != 0) {
+                bytes[length++] = *c++;
+                continue;
+            }
+            if (request.keys + digits == keys_per_mset) die("too many placeholders in --command");
+            digits_at[digits++] = length;
+            memset(bytes + length, '0', key_digits);
+            length += key_digits;
+            c += sizeof placeholder - 1;
+        }
+        append_word(&request, bytes, length);
+        for (int i = 0; i < digits; i++) {
+            request.key_at[request.keys++] = request.length - 2 - length + digits_at[i];
+        }
+    }
+    free(copy);
+    return request;
+}
+
 static void add_request(struct plan *plan, struct request request, int weight) {
     if (plan->count == max_commands) die("too many commands in --mix");
     request.weight = weight;
@@ -426,6 +470,10 @@ static struct plan make_plan(const struct options *options) {
         .keys = options->keys,
         .random = options->seed * 0x9E3779B97F4A7C15u + 1,
     };
+    if (options->command != NULL) {
+        add_request(&plan, make_command(options->command), 1);
+        return plan;
+    }
     char *mix = strdup(options->mix);
     for (char *rest = mix, *word; (word = strsep(&rest, ",")) != NULL;) {
         char *weight = strchr(word, '=');
@@ -495,6 +543,8 @@ struct reply_counter {
     bool negative;
     uint64_t number;
     uint64_t body;
+    /// Values that the reply lacks, but for the first one of the next reply.
+    int64_t missing;
 };
 
 static uint64_t errors_seen;
@@ -507,6 +557,12 @@ static void note_error_byte(char byte) {
     if (length + 1 < sizeof first_error) first_error[length] = printable ? byte : '?';
 }
 
+/// A value is there; true when it completes a reply.
+static bool take_value(struct reply_counter *counter) {
+    if (counter->missing == 0) return true;
+    return --counter->missing == 0;
+}
+
 /// Takes one byte of a header line; true when it completes a reply.
 static bool take_header_byte(struct reply_counter *counter, char byte) {
     if (counter->kind == 0) {
@@ -514,7 +570,7 @@ static bool take_header_byte(struct reply_counter *counter, char byte) {
         counter->negative = false;
         counter->number = 0;
         if (byte == '-') errors_seen++;
-        if (strchr("+-:$", byte) == NULL) die("unexpected reply of type '%c'", byte);
+        if (strchr("+-:$*", byte) == NULL) die("unexpected reply of type '%c'", byte);
         return false;
     }
     if (byte != '\n') {
@@ -527,8 +583,14 @@ static bool take_header_byte(struct reply_counter *counter, char byte) {
     }
     bool has_body = counter->kind == '$' && !counter->negative;
     if (has_body) counter->body = counter->number + 2;
+    bool has_elements = counter->kind == '*' && !counter->negative && counter->number > 0;
     counter->kind = 0;
-    return !has_body;
+    if (has_elements) {
+        // The array itself was one of the values that were missing.
+        counter->missing += (int64_t)counter->number - (counter->missing > 0);
+        return false;
+    }
+    return !has_body && take_value(counter);
 }
 
 static int count_replies(struct reply_counter *counter, const char *bytes, size_t length) {
@@ -539,7 +601,7 @@ static int count_replies(struct reply_counter *counter, const char *bytes, size_
             size_t taken = rest < counter->body ? rest : counter->body;
             counter->body -= taken;
             i += taken;
-            replies += counter->body == 0;
+            if (counter->body == 0) replies += take_value(counter);
         } else {
             replies += take_header_byte(counter, bytes[i++]);
         }
@@ -578,6 +640,8 @@ struct driver {
     int epoll;
     int count;
     struct connection *connections;
+    /// Room for all that have nothing to do.
+    struct connection **idle;
     char *input;
 };
 
@@ -596,10 +660,11 @@ static struct driver make_driver(const struct options *options) {
         .epoll = epoll_create1(EPOLL_CLOEXEC),
         .count = options->clients,
         .connections = calloc((size_t)options->clients, sizeof(struct connection)),
+        .idle = calloc((size_t)options->clients, sizeof(struct connection *)),
         .input = malloc(read_size),
     };
     if (driver.epoll < 0) die("epoll_create1: %s", strerror(errno));
-    if (driver.connections == NULL || driver.input == NULL) die("out of memory");
+    if (driver.connections == NULL || driver.idle == NULL || driver.input == NULL) die("out of memory");
     for (int i = 0; i < driver.count; i++) {
         driver.connections[i].socket = open_socket(options);
         watch(&driver, &driver.connections[i], EPOLL_CTL_ADD, EPOLLIN);
@@ -614,6 +679,7 @@ static void close_driver(struct driver *driver) {
     }
     close(driver->epoll);
     free(driver->connections);
+    free(driver->idle);
     free(driver->input);
 }
 
@@ -651,10 +717,16 @@ struct run {
     uint64_t completed;
     uint64_t now;
     int busy;
+    /// Nanoseconds between batches, 0 for as fast as replies come; when the next one is due, and
+    /// who may send it.
+    double interval;
+    double due;
+    struct connection **idle;
+    int idle_count;
 };
 
-/// Starts the next batch of a connection that owes nothing.
-static void issue(struct run *run, struct connection *connection) {
+/// Starts the next batch of a connection that owes nothing, as of the moment it was due.
+static void issue(struct run *run, struct connection *connection, uint64_t due) {
     if (run->remaining == 0 || run->now >= run->deadline) return;
     uint64_t batch = (uint64_t)run->plan->pipeline;
     if (batch > run->remaining) batch = run->remaining;
@@ -664,7 +736,7 @@ static void issue(struct run *run, struct connection *connection) {
     connection->out_length = (size_t)(end - connection->out);
     connection->out_sent = 0;
     connection->outstanding = (int)batch;
-    connection->sent_at = now_ns();
+    connection->sent_at = due != 0 ? due : now_ns();
     run->busy++;
     if (!send_output(connection)) {
         watch(run->driver, connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -684,7 +756,20 @@ static void receive(struct run *run, struct connection *connection) {
     if (connection->outstanding < 0) die("more replies than requests");
     if (connection->outstanding > 0) return;
     run->busy--;
-    issue(run, connection);
+    if (run->interval > 0) {
+        run->idle[run->idle_count++] = connection;
+    } else {
+        issue(run, connection, 0);
+    }
+}
+
+/// Starts the batches that are due, as far as there are connections.
+static void issue_due(struct run *run) {
+    run->now = now_ns();
+    while (run->idle_count > 0 && run->due <= (double)run->now) {
+        issue(run, run->idle[--run->idle_count], (uint64_t)run->due);
+        run->due += run->interval;
+    }
 }
 
 static void handle_event(struct run *run, const struct epoll_event *event) {
@@ -697,17 +782,26 @@ static void handle_event(struct run *run, const struct epoll_event *event) {
 
 /// Runs to the end, and returns the number of replies.
 static uint64_t drive(struct driver *driver, struct plan *plan, struct histogram *histogram,
-                      uint64_t requests, double seconds) {
+                      uint64_t requests, double seconds, uint64_t rate) {
     struct run run = {
         .driver = driver, .plan = plan, .histogram = histogram, .remaining = requests,
         .now = now_ns(),
     };
     run.deadline = seconds > 0 ? run.now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
     reserve_output(driver, longest_request(plan) * (size_t)plan->pipeline);
-    for (int i = 0; i < driver->count; i++) issue(&run, &driver->connections[i]);
+    if (rate > 0) {
+        run.interval = 1e9 * plan->pipeline / (double)rate;
+        run.due = (double)run.now;
+        run.idle = driver->idle;
+        for (int i = 0; i < driver->count; i++) run.idle[run.idle_count++] = &driver->connections[i];
+    } else {
+        for (int i = 0; i < driver->count; i++) issue(&run, &driver->connections[i], 0);
+    }
     struct epoll_event events[events_per_wait];
-    while (run.busy > 0) {
-        int count = epoll_wait(driver->epoll, events, events_per_wait, -1);
+    while (run.busy > 0 || (rate > 0 && run.remaining > 0 && run.now < run.deadline)) {
+        // Whoever keeps a rate must not sleep past the next batch.
+        if (rate > 0) issue_due(&run);
+        int count = epoll_wait(driver->epoll, events, events_per_wait, rate > 0 ? 0 : -1);
         if (count < 0 && errno != EINTR) die("epoll_wait: %s", strerror(errno));
         for (int i = 0; i < count; i++) handle_event(&run, &events[i]);
     }
@@ -717,7 +811,7 @@ static uint64_t drive(struct driver *driver, struct plan *plan, struct histogram
 static void fill(struct driver *driver, const struct options *options) {
     struct plan plan = make_fill_plan(options);
     struct histogram *ignored = calloc(1, sizeof *ignored);
-    drive(driver, &plan, ignored, options->keys, 0);
+    drive(driver, &plan, ignored, options->keys, 0, 0);
     free(ignored);
     free_plan(&plan);
 }
@@ -742,12 +836,13 @@ static void run_load(const struct options *options) {
     struct histogram *histogram = calloc(1, sizeof *histogram);
     if (histogram == NULL) die("out of memory");
     if (options->fill) fill(&driver, options);
-    if (options->warmup > 0) drive(&driver, &plan, histogram, UINT64_MAX, options->warmup);
+    if (options->warmup > 0) drive(&driver, &plan, histogram, UINT64_MAX, options->warmup, 0);
     memset(histogram, 0, sizeof *histogram);
 
     struct cpu_time before = cpu_time_of(options->pid);
     uint64_t start = now_ns();
-    uint64_t completed = drive(&driver, &plan, histogram, options->requests, options->seconds);
+    uint64_t completed = drive(&driver, &plan, histogram, options->requests, options->seconds,
+                               options->rate);
     double seconds = (double)(now_ns() - start) / 1e9;
     struct cpu_time cpu = cpu_time_since(before, options->pid);
 

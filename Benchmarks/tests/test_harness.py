@@ -37,6 +37,8 @@ class FigureTests(unittest.TestCase):
             (Bar(0.4, of_best_peer=True), Verdict.MISS),
             (Bar(10), Verdict.PASS),
             (Bar(9), Verdict.MISS),
+            (Bar(10, at_least=True), Verdict.PASS),
+            (Bar(11, at_least=True), Verdict.MISS),
         ]:
             with self.subTest(str(bar)):
                 held = figure(bar)
