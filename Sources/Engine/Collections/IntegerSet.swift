@@ -19,9 +19,12 @@ enum IntegerSet {
     /// Member `i` in ascending order.
     static func member(_ i: Int, _ bytes: Bytes) -> Int64 {
         let width = width(bytes)
-        let start = headerCount + i * width
+        var at = headerCount + i * width + width
         var value: UInt64 = 0
-        for k in 0..<width { value |= UInt64(bytes[start + k]) << UInt64(k * 8) }
+        for _ in 0..<width {
+            at -= 1
+            value = value << 8 | UInt64(bytes[at])
+        }
         let unused = UInt64(64 - width * 8)
         return Int64(bitPattern: value << unused) >> Int64(unused)
     }
@@ -38,15 +41,22 @@ enum IntegerSet {
         return (low, false)
     }
 
-    /// The little-endian bytes of `value` in `width` bytes.
-    static func encoded(_ value: Int64, width: Int) -> [UInt8] {
-        (0..<width).map { UInt8(truncatingIfNeeded: value >> Int64($0 * 8)) }
+    /// The little-endian bytes of `value`; the first `width` of them stand for it.
+    static func encoded(_ value: Int64) -> InlineArray<8, UInt8> {
+        InlineArray { UInt8(truncatingIfNeeded: value >> Int64($0 * 8)) }
     }
 
-    /// The set with all integers as `width` bytes.
-    static func widened(_ bytes: Bytes, to width: Int) -> [UInt8] {
+    /// The bytes of a set of ascending integers.
+    static func bytes(_ members: [Int64]) -> [UInt8] {
+        let width = members.reduce(2) { max($0, self.width(of: $1)) }
         var out = [UInt8(width)]
-        for i in 0..<count(bytes) { out += encoded(member(i, bytes), width: width) }
+        for member in members {
+            let encoded = encoded(member)
+            for k in 0..<width { out.append(encoded[k]) }
+        }
         return out
     }
+
+    /// All members in ascending order.
+    static func members(_ bytes: Bytes) -> [Int64] { (0..<count(bytes)).map { member($0, bytes) } }
 }

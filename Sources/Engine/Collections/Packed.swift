@@ -348,3 +348,14 @@ extension Record {
         unsafe value.storeBytes(of: bits, as: UInt16.self)
     }
 }
+
+extension ByteBuffer {
+    /// Appends an entry.
+    mutating func append(_ entry: PackedEntry) {
+        let n = entry.count
+        unsafe withSpace(n) { p in
+            unsafe entry.encode(to: UnsafeMutableRawPointer(p))  // S2
+            return n
+        }
+    }
+}

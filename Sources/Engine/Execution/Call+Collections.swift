@@ -42,7 +42,7 @@ extension Call {
         let record = database.make(
             key, at: nil, kind, valueCount: Packed.headerCount, .none, clock: clock)
         record.setPackedCount(0)
-        return newPlace(key)
+        return place(ofNew: key)
     }
 
     /// Makes a key, new or in place of what it held, whose value is `object`.
@@ -52,14 +52,14 @@ extension Call {
     mutating func makeObject<T: ~Copyable & CollectionObject>(
         _ key: borrowing Key, _ kind: Kind, _ object: consuming T
     ) -> HashTable.Place {
-        let place = find(key)
-        let record = database.make(key, at: place, kind, valueCount: 8, .none, clock: clock)
+        let old = find(key)
+        let record = database.make(key, at: old, kind, valueCount: 8, .none, clock: clock)
         record.adopt(object, &database.heap)
-        return newPlace(key)
+        return place(ofNew: key)
     }
 
     /// The place of a key that was just made.
-    private mutating func newPlace(_ key: borrowing Key) -> HashTable.Place {
+    mutating func place(ofNew key: borrowing Key) -> HashTable.Place {
         guard let place = database.find(key) else {
             preconditionFailure("a key that was just made is not there")
         }

@@ -168,6 +168,14 @@ import CPlatform
         return unsafe Self.search(home(key.hash), key.hash) { $0.record.keyEquals(bytes) }
     }
 
+    /// The record of `key`; moves nothing.
+    @inline(__always) func peek(_ key: borrowing Key) -> Record? {
+        let bytes = key.bytes
+        return unsafe Self.search(home(key.hash), key.hash) {
+            $0.record.keyEquals(bytes)
+        }?.record
+    }
+
     /// The place of the record whose key has exactly this hash and which, or an element of which,
     /// has a deadline.
     func findVolatile(_ hash: UInt64) -> Place? {

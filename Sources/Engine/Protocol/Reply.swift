@@ -286,6 +286,11 @@ struct Reply: ~Copyable {
         }
     }
 
+    /// Ends a set that `open` started, once its `count` is known.
+    mutating func close(set mark: Int, count: Int) {
+        close(mark, version == .resp3 ? UInt8(ascii: "~") : UInt8(ascii: "*"), count)
+    }
+
     private mutating func close(_ mark: Int, _ kind: UInt8, _ n: Int) {
         var head: [UInt8] = [kind]
         head.append(contentsOf: String(n).utf8)

@@ -301,16 +301,14 @@ extension Directive {
             alias: "hash-max-ziplist-value", noEffect: Reason.notYet),
         .number(
             "list-max-listpack-size", \.listMaxListpackSize,
-            .integer(Int(Int32.min)...Int(Int32.max)), alias: "list-max-ziplist-size",
-            noEffect: Reason.notYet),
+            .integer(Int(Int32.min)...Int(Int32.max)), alias: "list-max-ziplist-size"),
         .unused("list-compress-depth", anyInt32, "0", Reason.compression),
         .number(
-            "set-max-intset-entries", \.setMaxIntsetEntries, anyCount, noEffect: Reason.notYet),
+            "set-max-intset-entries", \.setMaxIntsetEntries, anyCount),
         .number(
-            "set-max-listpack-entries", \.setMaxListpackEntries, anyCount,
-            noEffect: Reason.notYet),
+            "set-max-listpack-entries", \.setMaxListpackEntries, anyCount),
         .number(
-            "set-max-listpack-value", \.setMaxListpackValue, anyCount, noEffect: Reason.notYet),
+            "set-max-listpack-value", \.setMaxListpackValue, anyCount),
         .number(
             "zset-max-listpack-entries", \.zsetMaxListpackEntries, anyCount,
             alias: "zset-max-ziplist-entries", noEffect: Reason.notYet),
