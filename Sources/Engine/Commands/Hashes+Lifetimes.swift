@@ -105,7 +105,7 @@ extension Hashes {
         PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]
         """, [.write, .denyOOM, .fast],
         keys: .updates, since: "8.0.0", complexity: fieldsComplexity,
-        summary: "Sets fields of a hash and when they expire.", run: hsetex)
+        summary: "Sets fields of a hash and when they expire.", names: ["condition"], run: hsetex)
 
     /// What HSETEX asks for.
     private struct SetRequest {

@@ -159,9 +159,10 @@ extension Hashes {
 }
 
 extension Call {
-    /// Calls `body` with `n` live fields of the hash at `record` that are chosen by chance; if they
-    /// are to be distinct there are as many. Returns false as soon as `body` does, or when there is
-    /// no live field.
+    /// Calls `body` with `n` live fields of the hash at `record` that are chosen by chance.
+    ///
+    /// If they are to be distinct there are as many. Returns false as soon as `body` does, or when
+    /// there is no live field.
     mutating func withRandomFields(
         _ n: Int, of record: Record, isDistinct: Bool,
         _ body: (_ name: StringView, _ value: StringView) -> Bool

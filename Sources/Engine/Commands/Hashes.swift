@@ -54,7 +54,7 @@ enum Hashes {
     }
 
     static let HSETNX = Command(
-        "HSETNX key field value", [.write, .denyOOM, .fast], keys: .inserts, since: "2.0.0",
+        "HSETNX key field value", [.write, .denyOOM, .fast], keys: .appends, since: "2.0.0",
         complexity: "O(1)",
         summary: "Sets a field of a hash unless the field exists.", run: hsetnx)
 

@@ -138,9 +138,9 @@ extension Call {
     // MARK: - Setting
 
     /// Sets fields to values, the pairs of words from `first` on, in the hash `key`, which is at
-    /// `place` or does not exist; tells nobody. Their deadlines go.
+    /// `place` or does not exist; tells nobody.
     ///
-    /// Returns how many of the fields are new.
+    /// The deadlines of the fields go. Returns how many of the fields are new.
     @inline(__always) mutating func setFields(
         _ args: borrowing Arguments, from first: Int, _ key: borrowing Key,
         _ place: HashTable.Place?
@@ -195,9 +195,9 @@ extension Call {
     }
 
     /// Sets a field of the hash `key`, which is at `place`, and gives it the deadline that `expiry`
-    /// says; true when it is new. Tells nobody.
+    /// says; true when it is new.
     ///
-    /// A small hash has been made a large one if these words are too long for it, and a packed one
+    /// Tells nobody. A small hash has been made a large one if these words are too long for it, and a packed one
     /// a table if there is a deadline.
     @inline(__always) @discardableResult
     mutating func setField(
@@ -299,8 +299,9 @@ extension Call {
 
     // MARK: - Removing
 
-    /// Removes a field of the hash `key`, which is at `place`; false when there is none. The key
-    /// stays, and nobody is told.
+    /// Removes a field of the hash `key`, which is at `place`; false when there is none.
+    ///
+    /// The key stays, and nobody is told.
     mutating func removeField(
         _ name: Bytes, _ key: borrowing Key, _ place: HashTable.Place
     ) -> Bool {
@@ -340,7 +341,7 @@ extension Call {
     // MARK: - Fields whose time has come
 
     /// Deadlines looked at when a key with fields that are due is found, or comes up.
-    private static var dueFieldsAtOnce: Int { 16 }
+    private static var dueFieldsAtOnce: Int { 64 }
 
     /// Removes some fields whose time has come and the key if it has no other; nil then.
     @inline(never) private mutating func removeDueFields(
@@ -362,14 +363,24 @@ extension Call {
         return nil
     }
 
-    /// Removes elements of the collection at `place` whose time has come, some at a time, and files
-    /// the key in the database's wheel again when elements with deadlines are left.
-    mutating func expireElements(_ place: HashTable.Place, hash: UInt64, database: Int) {
+    /// Removes some elements of the collection at `place` whose time has come; true when more are
+    /// due.
+    ///
+    /// When none are, the key is filed in the database's wheel again under the earliest deadline
+    /// that is left; else it is still to be filed.
+    mutating func expireElements(
+        _ place: HashTable.Place, hash: UInt64, database: Int
+    ) -> Bool {
+        var isMoreDue = false
         inDatabase(database) { call in
             let key = Key(place.record.key, hash: hash)
             guard let place = call.removeDueFields(key, place) else { return }
             let earliest = place.record.hash.earliestDeadline
-            if earliest < .max { call.database.scheduleElement(of: hash, at: earliest) }
+            isMoreDue = earliest <= call.now
+            if !isMoreDue, earliest < .max {
+                call.database.scheduleElement(of: hash, at: earliest)
+            }
         }
+        return isMoreDue
     }
 }
