@@ -38,7 +38,14 @@ struct MemberTable: ~Copyable, CollectionObject {
     /// Elements with a deadline.
     private(set) var volatileCount = 0
     /// No element's deadline is earlier, in Unix milliseconds; `Int64.max` when there is none.
-    var earliestDeadline = Int64.max
+    private(set) var earliestDeadline = Int64.max
+    /// Deadlines in order, once there are too many elements to look at all of them.
+    private var deadlines: DeadlineHeap?
+    /// Where the next sweep over `deadlines` begins.
+    private var sweepIndex = 0
+    /// Whether this is a hash that has deadlines and would be small without: Redis calls its
+    /// encoding `listpackex`.
+    var isSmall = false
     private let seed: HashSeed
     /// Where `freeSome` goes on.
     private var cursor: UInt64 = 0
@@ -49,7 +56,10 @@ struct MemberTable: ~Copyable, CollectionObject {
     }
 
     var count: Int { table.count }
-    var byteCount: Int { MemoryLayout<MemberTable>.stride + table.tableBytes + recordBytes }
+    var byteCount: Int {
+        MemoryLayout<MemberTable>.stride + table.tableBytes + recordBytes
+            + (deadlines?.byteCount ?? 0)
+    }
 
     @_lifetime(copy bytes)
     @inline(__always) func key(_ bytes: Bytes) -> Key { Key(bytes, hash: seed.hash(bytes)) }
@@ -101,11 +111,8 @@ struct MemberTable: ~Copyable, CollectionObject {
         let record = Record.make(
             &heap, .string, key: key.bytes, valueCount: valueCount, deadline: deadline)
         recordBytes &+= record.blockCount
-        if let deadline {
-            volatileCount &+= 1
-            earliestDeadline = min(earliestDeadline, deadline)
-        }
         table.insert(record, hash: key.hash, &heap)
+        if volatileCount > 0 || deadline != nil { noteInsertion(key.hash, deadline) }
         return record
     }
 
@@ -116,18 +123,19 @@ struct MemberTable: ~Copyable, CollectionObject {
         _ place: HashTable.Place, valueCount: Int, deadline: Int64?, _ heap: inout SlabAllocator
     ) -> Record {
         let old = place.record
-        volatileCount &+= (deadline == nil ? 0 : 1) &- (old.hasDeadline ? 1 : 0)
-        if let deadline { earliestDeadline = min(earliestDeadline, deadline) }
+        let past: Int64? = old.hasDeadline ? old.deadline : nil
+        var record = old
         if old.hasDeadline == (deadline != nil), old.fits(valueCount) {
             old.setValueCount(valueCount)
             if let deadline { old.deadline = deadline }
-            return old
+        } else {
+            record = old.copied(
+                &heap, key: old.key, valueCount: valueCount, deadline: deadline)
+            recordBytes &+= record.blockCount &- old.blockCount
+            old.free(&heap)
+            place.record = record
         }
-        let record = old.copied(
-            &heap, key: old.key, valueCount: valueCount, deadline: deadline)
-        recordBytes &+= record.blockCount &- old.blockCount
-        old.free(&heap)
-        place.record = record
+        if past != deadline { noteChange(record, from: past, to: deadline) }
         return record
     }
 
@@ -137,7 +145,7 @@ struct MemberTable: ~Copyable, CollectionObject {
     ) {
         let record = table.remove(place, hash: hash, &heap)
         recordBytes &-= record.blockCount
-        if record.hasDeadline { volatileCount &-= 1 }
+        if record.hasDeadline { noteRemoval() }
         record.free(&heap)
     }
 
@@ -157,6 +165,123 @@ struct MemberTable: ~Copyable, CollectionObject {
         guard let place = table.find(key, &heap) else { return false }
         remove(place, hash: key.hash, &heap)
         return true
+    }
+
+    // MARK: - Deadlines
+
+    /// Up to so many elements are looked at one by one; above, deadlines are kept in order.
+    private static var unsortedMax: Int { 64 }
+
+    @inline(never) private mutating func noteInsertion(_ hash: UInt64, _ deadline: Int64?) {
+        if let deadline {
+            noteChange(hash, deadline)
+            volatileCount &+= 1
+        }
+        sortIfLarge()
+    }
+
+    @inline(never) private mutating func noteChange(
+        _ record: Record, from old: Int64?, to new: Int64?
+    ) {
+        guard let new else { return noteRemoval() }
+        if old == nil { volatileCount &+= 1 }
+        noteChange(seed.hash(record.key), new)
+        sortIfLarge()
+    }
+
+    private mutating func noteChange(_ hash: UInt64, _ deadline: Int64) {
+        earliestDeadline = min(earliestDeadline, deadline)
+        guard deadlines != nil else { return }
+        deadlines?.insert(DeadlineHeap.Entry(deadline: deadline, hash: hash))
+        sweep()
+    }
+
+    private mutating func noteRemoval() {
+        volatileCount &-= 1
+        if volatileCount == 0 {
+            deadlines = nil
+            earliestDeadline = .max
+        }
+    }
+
+    private mutating func sortIfLarge() {
+        if deadlines != nil || table.count <= Self.unsortedMax { return }
+        var heap = DeadlineHeap()
+        table.forEach { record in
+            guard record.hasDeadline else { return }
+            heap.insert(DeadlineHeap.Entry(deadline: record.deadline, hash: seed.hash(record.key)))
+        }
+        deadlines = heap
+        sweepIndex = 0
+    }
+
+    /// Whether the entry is about a field as it is now.
+    private func isCurrent(_ entry: DeadlineHeap.Entry) -> Bool {
+        table.findVolatile(entry.hash)?.record.deadline == entry.deadline
+    }
+
+    /// Drops some stale entries when they may be the majority: each insertion adds one and looks
+    /// at four, so that they cannot get ahead.
+    private mutating func sweep() {
+        guard var heap = deadlines.take() else { return }
+        if heap.count > 2 * volatileCount + Self.unsortedMax {
+            for _ in 0..<4 where heap.count > 0 {
+                if sweepIndex >= heap.count { sweepIndex = 0 }
+                if isCurrent(heap[sweepIndex]) {
+                    sweepIndex += 1
+                } else {
+                    heap.remove(at: sweepIndex)
+                }
+            }
+        }
+        deadlines = consume heap
+    }
+
+    /// Removes elements whose time has come at `now`, looking at about `limit` deadlines; returns
+    /// how many were removed.
+    ///
+    /// More are due exactly when `earliestDeadline` is not above `now` afterwards.
+    mutating func removeDue(_ now: Int64, limit: Int, _ heap: inout SlabAllocator) -> Int {
+        if deadlines == nil { return removeDueUnsorted(now, &heap) }
+        var removed = 0
+        for _ in 0..<limit {
+            guard let entry = deadlines?.first, entry.deadline <= now else { break }
+            deadlines?.removeFirst()
+            guard let place = table.findVolatile(entry.hash),
+                place.record.deadline == entry.deadline
+            else { continue }
+            remove(place, hash: entry.hash, &heap)
+            removed += 1
+        }
+        earliestDeadline = deadlines?.first?.deadline ?? .max
+        return removed
+    }
+
+    private mutating func removeDueUnsorted(_ now: Int64, _ heap: inout SlabAllocator) -> Int {
+        var due: [UInt64] = []
+        var earliest = Int64.max
+        table.forEach { record in
+            guard record.hasDeadline else { return }
+            if record.deadline <= now {
+                due.append(seed.hash(record.key))
+            } else {
+                earliest = min(earliest, record.deadline)
+            }
+        }
+        for hash in due {
+            guard let place = table.findVolatile(hash) else { continue }
+            remove(place, hash: hash, &heap)
+        }
+        earliestDeadline = earliest
+        return due.count
+    }
+
+    /// Elements whose time has not come at `now`.
+    func liveCount(_ now: Int64) -> Int {
+        if earliestDeadline > now { return count }
+        var live = 0
+        table.forEach { if !$0.hasDeadline || $0.deadline > now { live += 1 } }
+        return live
     }
 
     // MARK: - Walking
@@ -204,7 +329,7 @@ struct MemberTable: ~Copyable, CollectionObject {
                     .replace(record.bytes)
             }
         } while cursor != 0
-        copy.earliestDeadline = earliestDeadline
+        copy.isSmall = isSmall
         return copy
     }
 }

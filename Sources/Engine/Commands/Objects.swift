@@ -19,7 +19,8 @@ enum Objects {
         case .packedList, .packedHash, .packedSet, .packedSortedSet: "listpack"
         case .integerSet: "intset"
         case .list: "quicklist"
-        case .hash, .set: "hashtable"
+        case .hash: record.hash.isSmall ? "listpackex" : "hashtable"
+        case .set: "hashtable"
         case .sortedSet: "skiplist"
         }
     }

@@ -110,9 +110,4 @@ extension Call {
         database.remove(place, hash: key.hash)
         noted(key, .generic, "del")
     }
-
-    /// Removes elements of the collection at `place` whose time has come, some at a time, and files
-    /// the key in the database's wheel again when elements with deadlines are left.
-    mutating func expireElements(_ place: HashTable.Place, hash: UInt64, database: Int) {
-    }
 }

@@ -91,7 +91,12 @@ extension Executor {
                 if place.record.hasDeadline, place.record.deadline <= call.now {
                     call.removeExpired(place, hash: hash, database: index)
                 } else {
-                    call.expireElements(place, hash: hash, database: index)
+                    // Many fields of one hash may be due.
+                    while call.expireElements(place, hash: hash, database: index) {
+                        if cp_ticks() < end { continue }
+                        call.keyspace.databases[index].scheduleElement(of: hash, at: call.now)
+                        return true
+                    }
                 }
             }
             if entries > 0 { return false }

@@ -5,6 +5,7 @@ struct Statistics: BitwiseCopyable {
     var hits = 0
     var misses = 0
     var expiredKeys = 0
+    var expiredFields = 0
     var evictedKeys = 0
     var errorReplies = 0
     var commands = 0

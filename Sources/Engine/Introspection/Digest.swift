@@ -53,6 +53,7 @@ extension Digest {
                 var pair = Digest()
                 pair.append(field.key.array)
                 pair.append(field.bytes.array)
+                if field.hasDeadline { pair.add(Array("!!hexpire!!".utf8)) }
                 add(pair)
             }
         case .sortedSet: break

@@ -242,7 +242,8 @@ enum Info {
         lines.add("instantaneous_input_repl_kbps", 0.0, decimals: 2)
         lines.add("instantaneous_output_repl_kbps", 0.0, decimals: 2)
         lines.add("rejected_connections", s.rejectedConnections)
-        lines.add(["sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys"])
+        lines.add(["sync_full", "sync_partial_ok", "sync_partial_err"])
+        lines.add("expired_subkeys", s.expiredFields)
         lines.add("expired_keys", s.expiredKeys)
         lines.add("expired_stale_perc", 0.0, decimals: 2)
         lines.add("expired_time_cap_reached_count", s.expirySlices)
@@ -362,7 +363,8 @@ enum Info {
             lines.add(
                 "db\(i)",
                 "keys=\(call.keyspace.databases[i].count),expires=\(volatileCount),"
-                    + "avg_ttl=\(average),subexpiry=0")
+                    + "avg_ttl=\(average),subexpiry="
+                    + "\(call.keyspace.databases[i].volatileHashCount)")
         }
     }
 

@@ -59,6 +59,8 @@ struct Database: ~Copyable {
     private(set) var volatileCount = 0
     /// Keys whose values are objects.
     private(set) var objectCount = 0
+    /// Hashes that have fields with a deadline.
+    private(set) var volatileHashCount = 0
     /// Objects whose keys are gone, to be freed in slices.
     private var doomed: [DoomedObject] = []
     let seed: HashSeed
@@ -273,6 +275,9 @@ struct Database: ~Copyable {
         }
         table.insert(record, hash: key.hash, &heap)
         noteChange(from: nil, to: deadline, key.hash)
+        if record.kind == .hash {
+            noteElements(record, of: key.hash, volatileBefore: 0, earliestBefore: .max)
+        }
     }
 
     @inline(__always) mutating func remove(_ place: HashTable.Place, hash: UInt64) {
@@ -293,6 +298,9 @@ struct Database: ~Copyable {
         old.free(&heap)
         table.insert(record, hash: key.hash, &heap)
         noteChange(from: nil, to: deadline, key.hash)
+        if record.kind == .hash, record.hash.volatileCount > 0 {
+            schedule(key.hash, record.hash.earliestDeadline)
+        }
     }
 
     // MARK: - Collections
@@ -303,6 +311,7 @@ struct Database: ~Copyable {
     /// The record is going, so its object has to.
     @inline(never) private mutating func doom(_ record: Record) {
         objectCount -= 1
+        if record.kind == .hash, record.hash.volatileCount > 0 { volatileHashCount -= 1 }
         let object = DoomedObject(record)
         if record.objectElementCount <= Self.freedAtOnce, object.freeSome(.max, &heap) { return }
         doomed.append(object)
@@ -413,6 +422,17 @@ struct Database: ~Copyable {
     /// An element of the collection whose key has this hash got a deadline that is earlier than any
     /// that the database knows of for that key.
     mutating func scheduleElement(of hash: UInt64, at deadline: Int64) { schedule(hash, deadline) }
+
+    /// Fields of the hash at `record`, whose key has this hash, came, went or got other deadlines;
+    /// the rest tells how things were.
+    mutating func noteElements(
+        _ record: Record, of hash: UInt64, volatileBefore: Int, earliestBefore: Int64
+    ) {
+        let count = record.hash.volatileCount
+        volatileHashCount &+= (count > 0 ? 1 : 0) &- (volatileBefore > 0 ? 1 : 0)
+        let earliest = record.hash.earliestDeadline
+        if earliest < earliestBefore { schedule(hash, earliest) }
+    }
 
     /// After the clock was set back: entries would come up as late as it was set back.
     mutating func clockWentBack(to now: Int64) {

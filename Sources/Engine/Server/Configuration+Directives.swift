@@ -295,10 +295,10 @@ extension Directive {
     private static let encodings: [Directive] = [
         .number(
             "hash-max-listpack-entries", \.hashMaxListpackEntries, anyCount,
-            alias: "hash-max-ziplist-entries", noEffect: Reason.notYet),
+            alias: "hash-max-ziplist-entries"),
         .number(
             "hash-max-listpack-value", \.hashMaxListpackValue, anyMemory,
-            alias: "hash-max-ziplist-value", noEffect: Reason.notYet),
+            alias: "hash-max-ziplist-value"),
         .number(
             "list-max-listpack-size", \.listMaxListpackSize,
             .integer(Int(Int32.min)...Int(Int32.max)), alias: "list-max-ziplist-size"),
