@@ -37,7 +37,7 @@ struct RandomRequests {
 
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
-        let groups: [CommandGroup?] = [nil, .list]
+        let groups: [CommandGroup?] = [nil, .list, .hash]
         focus = groups[Int.random(in: 0..<groups.count, using: &random)]
         commands = CommandTable(Family.all).documents.filter {
             Leniency.undriven[$0.fullName] == nil
@@ -98,7 +98,7 @@ struct RandomRequests {
         String(repeating: "g", count: 9000),
     ]
     private static let collectionWords = [
-        "element": elements, "pivot": elements,
+        "element": elements, "pivot": elements, "field": elements,
         "timeout": ["0.001", "0.001", "0.002", "-1", "x", "inf", "", "1e400", "nan", "1e16"],
         "rank": ["1", "2", "3", "-1", "-2", "0", "-9223372036854775808", "x"],
         "num-matches": ["0", "1", "2", "-1", "9223372036854775807", "x"],
@@ -170,6 +170,7 @@ struct RandomRequests {
                 words[i] = Array("0.001".utf8)
             }
         }
+        let isField = name.hasPrefix("H")
         for i in words.indices {
             let number = String(decoding: words[i], as: UTF8.self)
             if number == Self.seconds {
@@ -179,7 +180,9 @@ struct RandomRequests {
                     "\(Int.random(in: 1000...1_000_000, using: &random) * 100_000)".utf8)
             } else if let value = Int(number), number.utf8.first != UInt8(ascii: "+") {
                 let isTime = name.hasSuffix("EX") || name.contains("EXPIRE") || name == "SET"
-                if isTime, i >= 2, (1..<1_000_000).contains(value), !(name == "SET" && i == 2) {
+                if isTime, isField ? isFieldTime(words, i) : i >= 2,
+                    (1..<1_000_000).contains(value), !(name == "SET" && i == 2)
+                {
                     words[i] = Array("10000000".utf8)
                 }
                 let option = String(decoding: words[max(i - 1, 0)], as: UTF8.self).uppercased()
@@ -192,5 +195,12 @@ struct RandomRequests {
                 }
             }
         }
+    }
+
+    /// Whether word `i` of a command on fields is a time that is not over soon and not long ago.
+    private func isFieldTime(_ words: [[UInt8]], _ i: Int) -> Bool {
+        let texts = words.map { String(decoding: $0, as: UTF8.self).uppercased() }
+        if texts[0].contains("EXPIRE") { return i == 2 && !texts[0].hasSuffix("AT") }
+        return ["EX", "PX"].contains(texts[i - 1])
     }
 }

@@ -50,6 +50,8 @@ extension Hashes {
         guard live > 0 else { return reply.array(0) }
         let isDistinct = count > 0
         let n = isDistinct ? Int(min(count, Int64(live))) : Int(count.magnitude)
+        // Even empty fields take six bytes each.
+        guard n <= replyBytesMax / 6 else { throw .outOfRange }
         let arePairs = withValues && reply.version == .resp3
         reply.array(withValues && !arePairs ? n * 2 : n)
         let start = reply.out.count
