@@ -33,6 +33,16 @@ struct Leniency: Sendable {
             ours.items.count == theirs.items.count
                 && zip(ours.items, theirs.items).allSatisfy { $0 == $1 || within(2000)($0, $1) }
         },
+        Leniency(
+            ["smembers", "sinter", "sunion", "sdiff"], "The order of members is the table's."
+        ) { kind($0) == kind($1) && same(sorted($0), sorted($1)) },
+        Leniency(["sscan"], "The order of members is the table's.") {
+            $0.item(0) == $1.item(0)
+                && same(sorted($0.item(1) ?? .null), sorted($1.item(1) ?? .null))
+        },
+        Leniency(["srandmember"], "Chance chooses.") {
+            kind($0) == kind($1) && $0.items.count == $1.items.count
+        },
         Leniency(["randomkey"], "Chance chooses.") { kind($0) == kind($1) },
         Leniency(["time"], "Two clocks.") { $0.items.count == 2 && $1.items.count == 2 },
         Leniency(
@@ -91,6 +101,7 @@ struct Leniency: Sendable {
         "commandlog|help": "a command of Valkey's",
         "debug": "has no grammar; its replies are compared from a list",
         "delifeq": "a command of Valkey's",
+        "spop": "chance chooses what is left; compared by SetDifferentialTests",
         "lolwut": "the picture is our own and takes no measures",
     ]
 
