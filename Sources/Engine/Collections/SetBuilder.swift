@@ -33,8 +33,8 @@ struct SetBuilder: ~Copyable {
     /// Members above which a table is faster.
     private static var fewMax: Int { 128 }
 
-    /// - Parameter startsPacked: Integers are entries like all others, and only in the end a set
-    ///   of integers.
+    /// An empty one; with `startsPacked` integers are entries like all others, and only in the end
+    /// a set of integers.
     init(seed: HashSeed, limit: SetLimit, startsPacked: Bool = false) {
         self.seed = seed
         self.limit = limit
@@ -140,9 +140,8 @@ struct SetBuilder: ~Copyable {
 
     // MARK: - The end
 
-    /// What kind of set the members make.
-    ///
-    /// - Parameter looksForIntegers: Entries and members of a table may be a set of integers.
+    /// What kind of set the members make; `looksForIntegers` if they may be a set of integers
+    /// although they were something else on the way.
     func kind(looksForIntegers: Bool) -> Kind {
         if looksForIntegers, hasOnlyIntegers, count <= limit.integerSetCount { return .integerSet }
         return reached

@@ -125,15 +125,19 @@ enum Clients {
     @Sendable static func clientList(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        var text = ""
+        var text = ByteBuffer()
+        func add(_ slot: Int) {
+            call.appendClientInfo(slot, to: &text)
+            text.append("\n")
+        }
         if args.count == 2 {
             for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
-                text += call.clientInfo(slot) + "\n"
+                add(slot)
             }
         } else if args.count == 4, args[2].equalsIgnoringCase("type") {
             if try clientType(args[3], &call) == .normal {
                 for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
-                    text += call.clientInfo(slot) + "\n"
+                    add(slot)
                 }
             }
         } else if args.count > 3, args[2].equalsIgnoringCase("id") {
@@ -141,12 +145,12 @@ enum Clients {
                 guard let id = Numbers.integer(args[i]) else {
                     throw call.failed("ERR Invalid client ID")
                 }
-                if let slot = call.clients.slot(of: id) { text += call.clientInfo(slot) + "\n" }
+                if let slot = call.clients.slot(of: id) { add(slot) }
             }
         } else {
             throw .syntax
         }
-        reply.verbatim(text)
+        reply.verbatim(text.span)
     }
 
     /// The kinds of clients that filters name.

@@ -101,8 +101,8 @@ import CPlatform
     ///
     /// The label keeps literals with the `StaticString` above.
     mutating func append(copying text: String) {
-        let bytes = Array(text.utf8)
-        append(bytes.span)
+        reserve(text.utf8.count)
+        for byte in text.utf8 { append(byte) }
     }
 
     /// For cold paths.

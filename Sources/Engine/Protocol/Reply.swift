@@ -229,10 +229,16 @@ struct Reply: ~Copyable {
 
     /// Text for people; in RESP2 a bulk string.
     mutating func verbatim(_ text: String) {
+        let bytes = Array(text.utf8)
+        verbatim(bytes.span)
+    }
+
+    /// The same for bytes.
+    mutating func verbatim(_ text: Bytes) {
         guard version == .resp3 else { return bulk(text) }
-        header(UInt8(ascii: "="), text.utf8.count + 4)
+        header(UInt8(ascii: "="), text.count + 4)
         out.append("txt:")
-        out.append(copying: text)
+        out.append(text)
         out.append("\r\n")
     }
 
@@ -310,6 +316,13 @@ struct Reply: ~Copyable {
             unsafe p[i &+ 1] = 10
             return i &+ 2
         }
+    }
+}
+
+extension ByteBuffer {
+    /// Appends `value` in decimal.
+    mutating func append(decimal value: Int) {
+        unsafe withSpace(20) { p in unsafe Digits.put(value, p) }  // S1
     }
 }
 
