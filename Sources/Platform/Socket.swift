@@ -197,7 +197,8 @@ public enum Socket {
 
     /// Writes as much of `bytes` as the socket takes; a closed peer raises no signal.
     ///
-    /// - Parameter hasMore: Another write follows at once, so the end may wait for it.
+    /// With `hasMore` another write follows at once, so the end may wait for it.
+    ///
     /// - Returns: The count of bytes, `wouldBlock`, or `broken`.
     public static func write(
         _ descriptor: Int32, _ bytes: Span<UInt8>, hasMore: Bool = false

@@ -46,6 +46,8 @@ struct MemberTable: ~Copyable, CollectionObject {
     /// Whether this is a hash that has deadlines and would be small without: Redis calls its
     /// encoding `listpackex`.
     var isSmall = false
+    /// Bytes beside the heap that the heap has counted.
+    private var outsideBytes = 0
     private let seed: HashSeed
     /// Where `freeSome` goes on.
     private var cursor: UInt64 = 0
@@ -113,6 +115,7 @@ struct MemberTable: ~Copyable, CollectionObject {
         recordBytes &+= record.blockCount
         table.insert(record, hash: key.hash, &heap)
         if volatileCount > 0 || deadline != nil { noteInsertion(key.hash, deadline) }
+        countOutside(&heap)
         return record
     }
 
@@ -147,6 +150,15 @@ struct MemberTable: ~Copyable, CollectionObject {
         recordBytes &-= record.blockCount
         if record.hasDeadline { noteRemoval() }
         record.free(&heap)
+        countOutside(&heap)
+    }
+
+    /// Lets the heap know how large the table and the deadlines are, which lie outside of it.
+    @inline(__always) private mutating func countOutside(_ heap: inout SlabAllocator) {
+        let bytes = table.tableBytes &+ (deadlines?.byteCount ?? 0)
+        if bytes == outsideBytes { return }
+        heap.countOutside(bytes &- outsideBytes)
+        outsideBytes = bytes
     }
 
     /// Adds `member`, without a value; false when it was there.
@@ -307,7 +319,10 @@ struct MemberTable: ~Copyable, CollectionObject {
                 record.free(&heap)
             }
         } while cursor != 0 && freed < budget
-        return cursor == 0
+        guard cursor == 0 else { return false }
+        heap.countOutside(-outsideBytes)
+        outsideBytes = 0
+        return true
     }
 
     mutating func freeDetached() {

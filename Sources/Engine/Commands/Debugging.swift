@@ -72,6 +72,7 @@ enum Debugging {
             reply.ok()
         case ("REPLYBUFFER", 4): try replyBuffer(args, &call, &reply)
         case ("HTSTATS", 3...4): try tableStatistics(args, &call, &reply)
+        case ("HTSTATS-KEY", 3...4), ("LISTPACK", 3): try structure(args, &call, &reply)
         case ("STRUCTSIZE", 2):
             reply.status(
                 "bits:\(Int.bitWidth) bucket:64 record-header:8 client:"
@@ -112,6 +113,34 @@ enum Debugging {
              number of elements: \(count)
             [Expires HT]
              number of elements: \(volatileCount)
+
+            """)
+    }
+
+    /// What is inside a table, or a run of entries, which goes to the log.
+    private static func structure(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        guard let place = call.find(call.key(args[2])) else { throw .noSuchKey }
+        let record = place.record
+        let name = Objects.encodingName(record)
+        if args.word(1) == "LISTPACK" {
+            guard "\(name)".hasPrefix("listpack") else {
+                throw call.failed("ERR Not a listpack encoded object.")
+            }
+            call.log.notice(
+                "listpack: \(call.elementCount(record)) elements, \(record.valueCount) bytes")
+            return reply.simple("Listpack structure printed on stdout")
+        }
+        guard "\(name)" == "hashtable" || "\(name)" == "skiplist" else {
+            throw call.failed(
+                "ERR The value stored at the specified key is not represented using an hash table")
+        }
+        reply.verbatim(
+            """
+            Hash table 0 stats (main hash table):
+             number of elements: \(record.objectElementCount)
+             bytes: \(record.objectByteCount)
 
             """)
     }
@@ -256,8 +285,10 @@ enum Debugging {
                 "DIGEST-VALUE <key> [<key> ...]", "    Show signatures of values.",
                 "ERROR <text>", "    Reply with an error.",
                 "HTSTATS <dbid>", "    Show the size of the table of a database.",
+                "HTSTATS-KEY <key>", "    Show the size of the table of a value.",
                 "JMAP", "    Show how memory is laid out: slabs, tables, buffers.",
-                "LOG <message>", "    Write a line to the log.",
+                "LISTPACK <key>", "    Log the size of a small collection.", "LOG <message>",
+                "    Write a line to the log.",
                 "OBJECT <key>", "    Show how a key and its value are kept.",
                 "PAUSE-CRON <0|1>", "    Stop, or continue, the housekeeping.",
                 "POPULATE <count> [<prefix>] [<size>]",

@@ -303,25 +303,13 @@ enum SortPattern {
             guard let value = try? call.string(key) else { return nil }
             return value.array
         }
-        guard let place = try? call.look(key, as: .hash) else { return nil }
-        return call.field(pattern.extracting(arrow + 2..<pattern.count), place)
+        guard let place = try? call.lookHash(key) else { return nil }
+        let field = pattern.extracting(arrow + 2..<pattern.count)
+        return call.fieldValue(field, place.record)?.array
     }
 }
 
 extension Call {
-    /// A copy of the value of a field of the hash at `place`.
-    fileprivate mutating func field(_ name: Bytes, _ place: HashTable.Place) -> [UInt8]? {
-        let record = place.record
-        guard record.kind == .hash else {
-            let packed = record.packed
-            return packed.find(name, stride: 2).map { packed[packed.next($0)].array }
-        }
-        let key = record.hash.key(name)
-        guard let found = record.hash.find(key, &database.heap)?.record else { return nil }
-        if found.hasDeadline, found.deadline <= now { return nil }
-        return found.bytes.array
-    }
-
     /// Makes `key` a list of `rows`, of which there are some, whatever it was.
     fileprivate mutating func makeList(_ key: borrowing Key, _ rows: borrowing ByteRows) {
         let limit = listLimit

@@ -61,6 +61,9 @@ import CPlatform
         }
     }
 
+    /// Counts memory that belongs to what is in here but did not come from here.
+    mutating func countOutside(_ bytes: Int) { usedBytes &+= bytes }
+
     /// What a request for `n` bytes really occupies, for n up to `blockBytesMax`.
     @inline(__always) static func roundUp(_ n: Int) -> Int { (n &+ 7) & ~7 }
 

@@ -37,10 +37,10 @@ import CPlatform
     private static var othersBytesMax: Int { 4096 }
     private static var firstCapacity: Int { 1 << 20 }
 
-    /// Takes a request over from the parser that awaits a large word of it; nil when it does not,
-    /// or when the request is not of that kind.
+    /// Takes a request over from the parser that awaits a large word of it.
     ///
-    /// - Parameter input: All that is there of the request.
+    /// `input` is all that is there of the request. Nil when no such word is awaited, or when the
+    /// request is not of that kind.
     static func make(_ input: Bytes, _ state: inout ParserState) -> LargeRequest? {
         guard let word = state.awaitedLargeWord, word.position <= othersBytesMax else { return nil }
         let key = keyWord(input, state.words, remaining: state.remaining)
