@@ -56,6 +56,8 @@ struct Executor: ~Copyable {
     /// Where the replies of a stretch of input begin, and where they call for attention.
     private var replyStart = 0
     private var replyStop = 0
+    /// Whether so much was replied that the rest has to wait for the next turn.
+    private var isFull = false
     /// How long the last command took that took long.
     private var lastTicks: UInt64 = 0
     /// Where the input of the batch begins.
@@ -106,7 +108,7 @@ struct Executor: ~Copyable {
             batchStart = cursor
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, &reply, &ticks)
-            if done < n || !call.attention.isDisjoint(with: [.close, .blocked]) {
+            if done < n || isFull || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
                 Self.forgetParsedAhead(&state)
                 verdict =
@@ -182,6 +184,7 @@ struct Executor: ~Copyable {
         // A large reply calls for attention too.
         replyStop = replyStart &+ min(Self.replyBytesPerTurn, call.watch.replyBytes &- 1)
         reply.stop = replyStop
+        isFull = false
     }
 
     /// What was parsed ahead of a batch that was cut short is parsed again.
@@ -407,8 +410,8 @@ struct Executor: ~Copyable {
             serveWaiters()
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
-        return !call.attention.isDisjoint(with: [.close, .blocked])
-            || reply.byteCount(from: replyStart) > Self.replyBytesPerTurn
+        isFull = reply.byteCount(from: replyStart) > Self.replyBytesPerTurn
+        return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
     }
 
     /// Keeps the request in the logs if it took long, or if it or its reply is large.

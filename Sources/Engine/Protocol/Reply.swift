@@ -40,13 +40,27 @@ struct Reply: ~Copyable {
     /// The values that stand between the bytes of `range`, which are whole replies.
     func values(in range: Range<Int>) -> ArraySlice<PinnedValue> {
         // A value has bytes of its reply in front of it and behind.
-        values.prefix { $0.position < range.upperBound }.drop { $0.position <= range.lowerBound }
+        values[firstValue(behind: range.lowerBound)..<firstValue(behind: range.upperBound - 1)]
+    }
+
+    /// Index of the first value that stands behind `position`.
+    private func firstValue(behind position: Int) -> Int {
+        var low = 0, high = values.count
+        while low < high {
+            let middle = (low + high) / 2
+            if values[middle].position > position { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 
     /// Bytes of replies from `mark` on.
     func byteCount(from mark: Int) -> Int {
         var n = out.count - mark
-        for value in values.reversed() where value.position > mark { n += value.count }
+        var i = values.count
+        while i > 0, values[i - 1].position > mark {
+            i -= 1
+            n += values[i].count
+        }
         return n
     }
 
