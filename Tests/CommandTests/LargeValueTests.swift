@@ -122,11 +122,16 @@ struct LargeValueTests {
             ["SET", "k", "short"], ["FLUSHALL"], ["PEXPIRE", "k", "1"], ["RENAME", "k", "l"],
             ["GETDEL", "k"], ["FLUSHALL", "ASYNC"],
         ]
-        for change in changes {
+        for (round, change) in changes.enumerated() {
             #expect(try Self.send(other, ["SET", "k"], value) == .simple("OK"))
             // More than sockets take, so the last ones wait in the server.
             try c.write(String(repeating: "GET k\r\n", count: 4) + "GETRANGE k 1 2000000\r\n")
             _ = try c.reply()
+            // Large replies take turns, so the last command runs some turns later.
+            try waitUntil("all have run") {
+                let text = try other("INFO", "commandstats").text ?? ""
+                return text.contains("cmdstat_getrange:calls=\(round + 1),")
+            }
             _ = try other.send(change.map { Array($0.utf8) })
             #expect(try Self.send(other, ["SET", "k"], Self.value(3_000_000, 1)) == .simple("OK"))
             for _ in 0..<3 { #expect(try c.reply().bytes == Self.bulk(value), "\(change)") }

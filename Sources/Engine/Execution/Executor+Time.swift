@@ -5,6 +5,10 @@ import Platform
 extension Executor {
     /// How long expiry or resizing may hold the loop at a time, in microseconds.
     private static var sliceMicroseconds: Double { 400 }
+    /// How long clients may be served in a turn before each gets one batch, in microseconds.
+    private static var turnMicroseconds: Double { 1000 }
+    /// How much longer those whose input waits since an earlier turn.
+    private static var resumeMicroseconds: Double { 500 }
     /// Deadlines looked at between two looks at the clock.
     private static var entriesPerCheck: Int { 32 }
 
@@ -18,6 +22,7 @@ extension Executor {
     mutating func tick() {
         let now = Clock.unixMilliseconds()
         ticksOfTurn = cp_ticks()
+        sliceEnd = ticksOfTurn &+ UInt64(Self.turnMicroseconds * call.ticksPerMicrosecond)
         if now < call.now - 1000 {
             for i in 0..<call.keyspace.count {
                 call.keyspace.databases[i].clockWentBack(to: now)
@@ -26,6 +31,14 @@ extension Executor {
         call.setTime(now)
         call.statistics.turns &+= 1
     }
+
+    /// Gives those who waited some time of their own.
+    mutating func beginResuming() {
+        sliceEnd = cp_ticks() &+ UInt64(Self.resumeMicroseconds * call.ticksPerMicrosecond)
+    }
+
+    /// Whether clients have had the time that they get in a turn.
+    var isLate: Bool { cp_ticks() >= sliceEnd }
 
     /// Notes how long the turn took.
     mutating func endTurn() {

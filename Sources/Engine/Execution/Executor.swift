@@ -56,8 +56,11 @@ struct Executor: ~Copyable {
     /// Where the replies of a stretch of input begin, and where they call for attention.
     private var replyStart = 0
     private var replyStop = 0
-    /// Whether so much was replied that the rest has to wait for the next turn.
+    /// Whether the client has had its share, so that the rest waits for the next turn.
     private var isFull = false
+    private var replyShare = 0
+    /// The processor's counter from which on clients get one batch each.
+    var sliceEnd = UInt64.max
     /// How long the last command took that took long.
     private var lastTicks: UInt64 = 0
     /// Where the input of the batch begins.
@@ -70,8 +73,11 @@ struct Executor: ~Copyable {
     var ticksOfTurn: UInt64 = 0
 
     private static var batchMax: Int { 16 }
-    /// Reply bytes after which a pipeline yields to other clients.
-    private static var replyBytesPerTurn: Int { 1 << 20 }
+    /// Reply bytes after which a pipeline yields to other clients, and when the turn is late.
+    private static var replyShareMax: Int { 1 << 20 }
+    private static var replyShareWhenLate: Int { 16 << 10 }
+    /// Reply bytes of all clients that make a turn late.
+    private static var replyBytesPerTurn: Int { 4 << 20 }
 
     init(configuration: Configuration, identity: ServerIdentity, log: Logger) {
         call = Call(configuration: configuration, identity: identity, log: log)
@@ -108,6 +114,8 @@ struct Executor: ~Copyable {
             batchStart = cursor
             let n = admitBatch(input, &cursor, &state, &failure)
             let done = executeBatch(input, n, &reply, &ticks)
+            // What is left after the turn's time is for the next one, even if it is nothing.
+            if ticks >= sliceEnd, n > 0, cursor < input.count { isFull = true }
             if done < n || isFull || !call.attention.isDisjoint(with: [.close, .blocked]) {
                 cursor = done == 0 ? batchStart : Int(batch[done &- 1].end)
                 Self.forgetParsedAhead(&state)
@@ -182,7 +190,9 @@ struct Executor: ~Copyable {
         call.updateTouching()
         replyStart = reply.out.count
         // A large reply calls for attention too.
-        replyStop = replyStart &+ min(Self.replyBytesPerTurn, call.watch.replyBytes &- 1)
+        let isLate = replyStart > Self.replyBytesPerTurn || cp_ticks() >= sliceEnd
+        replyShare = isLate ? Self.replyShareWhenLate : Self.replyShareMax
+        replyStop = replyStart &+ min(replyShare, call.watch.replyBytes &- 1)
         reply.stop = replyStop
         isFull = false
     }
@@ -410,7 +420,7 @@ struct Executor: ~Copyable {
             serveWaiters()
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
-        isFull = reply.byteCount(from: replyStart) > Self.replyBytesPerTurn
+        isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
     }
 

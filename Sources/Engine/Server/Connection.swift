@@ -34,10 +34,14 @@ struct Connection: ~Copyable {
     var waitsToWrite = false
     /// Nothing more is read; it is closed once its replies are sent.
     var isClosing = false
+    /// The client sends no more; it is closed once it has been served.
+    var hasEnded = false
     /// The client waits for a key: what it sends is kept and not looked at.
     var isBlocked = false
     /// Complete requests wait in `input` for the next turn.
     var hasYielded = false
+    /// The kernel is asked again for what the client sends once it has been served.
+    var rests = false
     /// Since when the output is above the soft limit, in Unix milliseconds; 0 while it is not.
     var aboveSoftLimitSince: Int64 = 0
 
@@ -61,6 +65,9 @@ struct Connection: ~Copyable {
     var isPlain: Bool {
         !isClosing && !isBlocked && !hasYielded && input.count == 0 && large == nil
     }
+
+    /// Whether so much waits for the next turn that no more should come.
+    var hasEnough: Bool { hasYielded && input.count >= 16 << 10 }
 
     var isOpen: Bool { descriptor >= 0 }
 

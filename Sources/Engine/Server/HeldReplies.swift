@@ -34,10 +34,15 @@ struct HeldReplies: ~Copyable {
         bytes.append(replies.out.span.extracting(range))
     }
 
-    /// Writes what is held: bytes written, `Socket.wouldBlock` or `Socket.broken`.
-    mutating func send(_ descriptor: Int32) -> Int {
+    /// Writes what is held, and stops soon behind the first `most` bytes.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The socket.
+    ///   - most: Bytes; one write may go beyond.
+    /// - Returns: Bytes written, `Socket.wouldBlock` or `Socket.broken`.
+    mutating func send(_ descriptor: Int32, atMost most: Int) -> Int {
         var total = 0
-        while count > 0 {
+        while count > 0, total < most {
             var expected = 0
             let n = sendNext(descriptor, &expected)
             if n < 0 { return n == Socket.wouldBlock && total > 0 ? total : n }

@@ -31,6 +31,17 @@ extension Server {
             case .send, .ready, .none: break
             }
         }
+        openArrivals()
+    }
+
+    /// Lets in those who were accepted, and the rest with the next turn if there are many.
+    private mutating func openArrivals() {
+        var i = 0
+        while i < arrivals.count, i < Self.acceptsWhenLate || !executor.isLate {
+            open(arrivals[i].descriptor, isUnix: arrivals[i].isUnix)
+            i += 1
+        }
+        arrivals.removeFirst(i)
     }
 
     /// Asks for the keys that completions will look up.
@@ -72,15 +83,25 @@ extension Server {
                 account(slot, n)
                 take(completion, slot)
             }
-        } else if n == 0, connections[slot].isDirty {
-            // Bytes and end came in one turn: the replies go out first.
-            connections[slot].isClosing = true
-            return
+        } else if n == 0 {
+            // Bytes and end may come in one turn: the replies go out first.
+            return end(slot)
         } else if n != Socket.wouldBlock {
             return close(slot)
         }
-        // The buffers ran out, or the kernel has had enough of this request.
-        if !completion.hasMore, connections[slot].isOpen { listen(slot) }
+        guard !completion.hasMore, connections[slot].isOpen else { return }
+        // The buffers ran out, or receiving was stopped. Asking again at once would be a race that
+        // one of many clients may lose for long.
+        if n == Socket.wouldBlock { read(slot) }
+        guard connections[slot].isOpen, !connections[slot].hasEnded else { return }
+        if connections[slot].hasEnough { connections[slot].rests = true } else { listen(slot) }
+    }
+
+    /// Stops receiving from a client that sends faster than it can be served.
+    private mutating func restIfEnough(_ slot: Int) {
+        checkInput(slot)
+        guard connections[slot].hasEnough, connections[slot].isReceiving else { return }
+        poller.stopReceiving(token: token(slot))
     }
 
     private mutating func take(_ completion: Completion, _ slot: Int) {
@@ -90,7 +111,7 @@ extension Server {
         let waits = connections[slot].isBlocked || connections[slot].hasYielded
         if waits || connections[slot].input.count > 0 {
             Self.keep(completion, poller, &connections[slot])
-            if connections[slot].hasYielded { return }
+            if connections[slot].hasYielded { return restIfEnough(slot) }
             if connections[slot].isBlocked { return checkInput(slot) }
             return serveHeld(slot)
         }
@@ -206,7 +227,7 @@ extension Server {
         let isCurrent = token.round == acceptRound
         switch completion.accepted {
         // From a listener that is given up by now, too: the client has been let in.
-        case .connection(let fd): open(fd, isUnix: token.isUnix)
+        case .connection(let fd): arrivals.append(Arrival(descriptor: fd, isUnix: token.isUnix))
         case .exhausted(let code):
             restAccepting(code)
             if isCurrent { restingListeners.append(token.listener) }
@@ -223,6 +244,12 @@ extension Server {
         restingListeners = []
         for i in resting { startAccepting(i) }
     }
+}
+
+/// A connection that was accepted and is not served yet.
+struct Arrival {
+    var descriptor: Int32
+    var isUnix: Bool
 }
 
 /// What an accepted connection tells about its listener.

@@ -6,12 +6,15 @@ extension Server {
     // MARK: - In
 
     mutating func read(_ slot: Int) {
+        // Nothing was asked for then, so the connection is broken.
+        if connections[slot].hasEnded { return close(slot) }
         if connections[slot].isClosing { return readToDiscard(slot) }
         if connections[slot].large != nil, !connections[slot].isBlocked { return readLarge(slot) }
+        if connections[slot].hasEnough { return }
         connections[slot].sendsLarge = false
         let fd = connections[slot].descriptor
         if connections[slot].input.count > 0 || connections[slot].isBlocked {
-            let n = unsafe connections[slot].input.fill(Self.readBytes) {
+            let n = unsafe connections[slot].input.fill(readShare) {
                 unsafe Socket.read(fd, into: $0)
             }
             guard moved(slot, n), !connections[slot].hasYielded else { return }
@@ -19,17 +22,20 @@ extension Server {
             return serveHeld(slot)
         }
         shared.removeAll()
-        let n = unsafe shared.fill(Self.readBytes) { unsafe Socket.read(fd, into: $0) }
+        let n = unsafe shared.fill(readShare) { unsafe Socket.read(fd, into: $0) }
         guard moved(slot, n) else { return }
         let start = arena.out.count
         let served = Self.serve(shared, &executor, &connections[slot], slot, &arena)
         finish(slot, served, start)
     }
 
+    /// What is read of one connection at a time; little where most of it would have to wait.
+    private var readShare: Int { executor.isLate ? Self.readBytesWhenLate : Self.readBytes }
+
     /// Counts what was read; false when nothing was, which may end the connection.
     mutating func moved(_ slot: Int, _ n: Int) -> Bool {
         guard n > 0 else {
-            if n != Socket.wouldBlock { close(slot) }
+            if n == 0 { end(slot) } else if n != Socket.wouldBlock { close(slot) }
             return false
         }
         account(slot, n)
@@ -42,12 +48,21 @@ extension Server {
         executor.call.clients[slot].bytesIn &+= Int64(n)
     }
 
+    /// Closes a connection whose client sends no more, when it has what it asked for.
+    mutating func end(_ slot: Int) {
+        let waits = connections[slot].hasYielded || connections[slot].isDirty
+        guard waits || connections[slot].held.count > 0 else { return close(slot) }
+        connections[slot].hasEnded = true
+        if !connections[slot].hasYielded { connections[slot].isClosing = true }
+        if !poller.completesStreams { watch(slot, write: connections[slot].waitsToWrite) }
+    }
+
     /// After a protocol error nothing counts but the end of the stream.
     private mutating func readToDiscard(_ slot: Int) {
         let fd = connections[slot].descriptor
         shared.removeAll()
         let n = unsafe shared.fill(Self.readBytes) { unsafe Socket.read(fd, into: $0) }
-        if n <= 0, n != Socket.wouldBlock { close(slot) }
+        if n == 0 { end(slot) } else if n < 0, n != Socket.wouldBlock { close(slot) }
     }
 
     /// Fields of the server as separate parameters: a span borrowed from one field would
@@ -99,9 +114,25 @@ extension Server {
         guard !yielded.isEmpty else { return }
         let slots = yielded
         yielded = []
-        for slot in slots where connections[slot].isOpen && connections[slot].hasYielded {
+        executor.beginResuming()
+        for i in slots.indices {
+            let slot = slots[i]
+            guard connections[slot].isOpen, connections[slot].hasYielded else { continue }
+            // Those who waited longest are in front.
+            if i > 0, executor.isLate {
+                yielded.insert(contentsOf: slots[i...], at: 0)
+                return
+            }
             connections[slot].hasYielded = false
             serveHeld(slot)
+            guard connections[slot].isOpen, !connections[slot].hasYielded else { continue }
+            if connections[slot].hasEnded {
+                connections[slot].isClosing = true
+                markDirty(slot)
+            } else if connections[slot].rests {
+                connections[slot].rests = false
+                listen(slot)
+            }
         }
     }
 
@@ -204,14 +235,20 @@ extension Server {
     mutating func flush() {
         guard !dirty.isEmpty else { return }
         var i = 0
-        while i < dirty.count {
+        let count = dirty.count
+        while i < count {
             let slot = dirty[i]
             i &+= 1
             guard connections[slot].isOpen else { continue }
             connections[slot].isDirty = false
             send(slot)
         }
-        dirty.removeAll(keepingCapacity: true)
+        // Behind them stand those who wait for the next turn.
+        if dirty.count == count {
+            dirty.removeAll(keepingCapacity: true)
+        } else {
+            dirty.removeFirst(count)
+        }
         // The kernel reads it until the next turn begins.
         if !poller.completesStreams { clearArena() }
     }
@@ -273,27 +310,42 @@ extension Server {
     private mutating func watch(_ slot: Int, write: Bool) {
         let token = EventToken.connectionWord(slot, connections[slot].generation)
         do throws(SystemError) {
-            try poller.modify(connections[slot].descriptor, token: token, write: write)
+            try poller.modify(
+                connections[slot].descriptor, token: token, read: !connections[slot].hasEnded,
+                write: write)
         } catch {
             close(slot)
         }
     }
 
-    /// Sends what the socket did not take before.
+    /// Sends what is held, or leaves it for the next turn when this one has sent enough.
     mutating func drain(_ slot: Int) {
         if connections[slot].held.count > 0 {
-            let sent = connections[slot].held.send(connections[slot].descriptor)
+            guard sendAllowance > 0 else { return postpone(slot) }
+            let sent = connections[slot].held.send(
+                connections[slot].descriptor, atMost: sendAllowance)
             if sent == Socket.broken { return close(slot) }
-            if sent > 0 { countOut(slot, sent) }
+            if sent > 0 {
+                countOut(slot, sent)
+                sendAllowance &-= sent
+            }
         }
         mirrorOutput(slot)
-        if connections[slot].held.count > 0 { return waitToWrite(slot) }
+        if connections[slot].held.count > 0 {
+            return sendAllowance > 0 ? waitToWrite(slot) : postpone(slot)
+        }
         connections[slot].aboveSoftLimitSince = 0
         if connections[slot].isClosing { return close(slot) }
         if connections[slot].waitsToWrite {
             connections[slot].waitsToWrite = false
             watch(slot, write: false)
         }
+    }
+
+    private mutating func postpone(_ slot: Int) {
+        // With epoll the poller tells again by itself.
+        if !connections[slot].waitsToWrite { markDirty(slot) }
+        checkLimits(slot)
     }
 
     private mutating func mirrorOutput(_ slot: Int) {
@@ -345,6 +397,7 @@ extension Server {
             poller.forget(connections[slot].descriptor)
             Socket.close(connections[slot].descriptor)
         }
+        freedBytes += connections[slot].inputCapacity + connections[slot].held.capacity
         connections[slot].close()
         executor.call.endWait(slot)
         executor.call.clients.close(slot)

@@ -24,6 +24,8 @@ struct Cron {
 }
 
 extension Server {
+    private static var freedBytesMax: Int { 16 << 20 }
+
     mutating func runCron() {
         let now = executor.call.now
         let hz = executor.call.configuration.hz
@@ -35,6 +37,14 @@ extension Server {
         guard cron.isEvery(1, hz: hz) else { return }
         closeIdle()
         closeSlow()
+        returnMemory()
+    }
+
+    /// Gives back what a crowd held that has left; the allocator would keep most of it.
+    private mutating func returnMemory() {
+        guard freedBytes >= Self.freedBytesMax else { return }
+        freedBytes = 0
+        Process.returnFreeMemory()
     }
 
     /// Closes clients that have had too much to read for too long and say nothing themselves.

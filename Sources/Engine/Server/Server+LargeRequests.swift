@@ -105,7 +105,7 @@ extension Server {
     mutating func becameReadable(_ slot: Int) {
         connections[slot].awaitsReadable = false
         read(slot)
-        if connections[slot].isOpen { listen(slot) }
+        if connections[slot].isOpen, !connections[slot].hasEnded { listen(slot) }
     }
 }
 

@@ -91,6 +91,8 @@ extension Call {
 
 extension Server {
     private static var acceptsPerTurn: Int { 1000 }
+    /// Connections that are let in although the turn is late.
+    static var acceptsWhenLate: Int { 8 }
 
     /// The TCP port that the server listens on; 0 without one.
     package var port: Int { Int(executor.call.listeners.first { !$0.isUnix }?.port ?? 0) }
@@ -127,7 +129,8 @@ extension Server {
 
     mutating func accept(_ listener: Listener) {
         if executor.call.now < acceptsAgainAt { return }
-        for _ in 0..<Self.acceptsPerTurn {
+        for i in 0..<Self.acceptsPerTurn {
+            if i >= Self.acceptsWhenLate, executor.isLate { return }
             switch Socket.accept(listener.descriptor) {
             case .connection(let fd): open(fd, isUnix: listener.isUnix)
             case .none: return

@@ -18,6 +18,12 @@ package struct Server: ~Copyable {
     var dirty: [Int] = []
     /// Connections whose input waits for the next turn.
     var yielded: [Int] = []
+    /// Bytes of buffers of connections that were closed since memory last went back.
+    var freedBytes = 0
+    /// Connections that were accepted and not opened yet, with completions.
+    var arrivals: [Arrival] = []
+    /// Bytes of held replies that the turn may still send.
+    var sendAllowance = 0
     /// Replies of the turn, of all connections.
     var arena = Reply(capacity: arenaBytesKept, takesValues: true)
     /// Where sockets are read into when nothing of a request is held already.
@@ -38,8 +44,11 @@ package struct Server: ~Copyable {
     package var eventLoop: String { poller.kind.rawValue }
 
     static var readBytes: Int { 64 << 10 }
+    static var readBytesWhenLate: Int { 4 << 10 }
     /// Replies that the arena keeps room for between turns.
     static var arenaBytesKept: Int { 256 << 10 }
+
+    private static var heldBytesPerTurn: Int { 1 << 20 }
 
     /// A server that is not listening yet.
     package static func make(
@@ -81,6 +90,7 @@ package struct Server: ~Copyable {
 
     deinit {
         for listener in executor.call.listeners { listener.close() }
+        for arrival in arrivals { Socket.close(arrival.descriptor) }
         for slot in 0..<connections.count where connections[slot].isOpen {
             Socket.close(connections[slot].descriptor)
         }
@@ -97,6 +107,7 @@ package struct Server: ~Copyable {
         let events = poller.wait(milliseconds: timeout())
         // One time stamp per turn: every command of the turn sees the same time.
         executor.tick()
+        sendAllowance = Self.heldBytesPerTurn
         if poller.completesStreams { serveCompletions() }
         if events > 1, executor.looksAhead { serveTogether(events) } else { serveAlone(0..<events) }
         // After new requests, so that a long pipeline does not come first twice.
@@ -118,7 +129,7 @@ package struct Server: ~Copyable {
 
     /// How long the poller may wait, in milliseconds.
     private mutating func timeout() -> Int32 {
-        if !yielded.isEmpty { return 0 }
+        if !yielded.isEmpty || !dirty.isEmpty || !arrivals.isEmpty { return 0 }
         let wake = min(cron.nextRun, executor.wakeTime)
         return Int32(clamping: max(wake &- executor.currentTime(), 0))
     }
