@@ -47,6 +47,17 @@ int cp_read_double(const char *text, size_t count, double *into) {
     return 1;
 }
 
+int cp_print_double(double value, char *into, size_t size) {
+    return snprintf(into, size, "%.17g", value);
+}
+
+int cp_read_border(const char *text, double *into) {
+    if (isspace((unsigned char)text[0]) || strpbrk(text, "xX")) return 0;
+    char *end;
+    *into = strtod(text, &end);
+    return *end == 0 && !isnan(*into);
+}
+
 int cp_accept(int listener) {
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

@@ -22,6 +22,22 @@ public enum Decimals {
         return unsafe cp_read_double(characters, text.count, &value) == 1 ? value : nil  // S1
     }
 
+    /// `value` with 17 significant digits, which are enough for any and often more than needed.
+    public static func full(_ value: Double) -> String {
+        var out = [CChar](repeating: 0, count: 32)
+        let n = unsafe cp_print_double(value, &out, out.count)  // S1
+        return String(decoding: out[..<Int(n)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The border of a range of scores, which Redis reads in its own way: nothing is 0, what is out
+    /// of range is infinite or 0, and a byte 0 ends it; nil for what is no decimal number.
+    public static func border(_ text: [UInt8]) -> Double? {
+        guard text.count < charactersMax else { return nil }
+        let characters = text.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
+        var value = 0.0
+        return unsafe cp_read_border(characters, &value) == 1 ? value : nil  // S1
+    }
+
     /// The sum of two decimal numbers with at most 17 decimals and no trailing zeros.
     ///
     /// - Throws: `Failure` when a number is malformed or the sum is infinite.

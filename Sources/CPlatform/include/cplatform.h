@@ -121,6 +121,13 @@ int cp_add_decimals(const char *a, const char *b, char *out, size_t size);
 /// count, NaN and what is out of range do not. Returns 1 on success.
 int cp_read_double(const char *text, size_t count, double *into);
 
+/// Writes `value` with 17 significant digits; returns how many bytes that takes, without the NUL.
+int cp_print_double(double value, char *into, size_t size);
+
+/// Reads a decimal number: an empty text is 0, what is out of range is infinite or 0. Returns 0 for
+/// anything else that is no number, and for NaN.
+int cp_read_border(const char *text, double *into);
+
 // Functions with variable arguments, and macros, which Swift does not import.
 
 static inline int cp_fcntl(int fd, int command, int argument) {

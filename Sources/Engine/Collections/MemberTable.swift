@@ -74,7 +74,9 @@ struct MemberTable: ~Copyable, CollectionObject {
         table.find(key, &heap)
     }
 
-    @inline(__always) func contains(_ member: Bytes) -> Bool { table.peek(key(member)) != nil }
+    @inline(__always) func peek(_ member: Bytes) -> Record? { table.peek(key(member)) }
+
+    @inline(__always) func contains(_ member: Bytes) -> Bool { peek(member) != nil }
 
     /// Calls `body` with every element and whether `other` has one of that name.
     ///

@@ -9,29 +9,24 @@ extension Record {
         }
     }
 
-    /// Calls `body` with every element of a list or set, and every member of a sorted set in order
-    /// of score where that is how it is kept.
+    /// Calls `body` with every element of a list or set, and every member of a sorted set in order.
     func forEachMember(_ body: (StringView) -> Void) {
         switch kind {
         case .packedList, .list: forEachElement(from: 0, count: listCount, body)
-        case .packedSet: forEachEntry(every: 1, body)
-        case .packedSortedSet: forEachEntry(every: 2, body)
+        case .packedSet: forEachEntry(body)
+        case .packedSortedSet, .sortedSet: forEachScored(0..<sortedSetCount) { view, _ in body(view) }
         case .integerSet:
             for i in 0..<IntegerSet.count(bytes) {
                 body(StringView(Bytes(), number: IntegerSet.member(i, bytes), form: .integer))
             }
         case .set: set.forEach { body(StringView($0.key, number: 0, form: .bytes)) }
-        case .string, .integer, .packedHash, .hash, .sortedSet: break
+        case .string, .integer, .packedHash, .hash: break
         }
     }
 
-    private func forEachEntry(every stride: Int, _ body: (StringView) -> Void) {
+    private func forEachEntry(_ body: (StringView) -> Void) {
         let packed = packed
         var at = packed.start
-        while at < packed.end {
-            body(packed[at])
-            at = packed.next(at)
-            if stride == 2, at < packed.end { at = packed.next(at) }
-        }
+        while at < packed.end { body(packed.take(&at)) }
     }
 }

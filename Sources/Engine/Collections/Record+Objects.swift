@@ -60,6 +60,16 @@ extension Record {
             unsafe object(.set, as: MemberTable.self)
         }
     }
+
+    /// The table and index of a large sorted set.
+    var sortedSet: SortedSet {
+        @inline(__always) unsafeAddress {
+            unsafe UnsafePointer(object(.sortedSet, as: SortedSet.self))
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            unsafe object(.sortedSet, as: SortedSet.self)
+        }
+    }
 }
 
 extension Record {
@@ -88,6 +98,7 @@ extension Record {
         switch kind {
         case .list: unsafe freeSome(budget, &heap, as: ChunkedList.self)
         case .hash, .set: unsafe freeSome(budget, &heap, as: MemberTable.self)
+        case .sortedSet: unsafe freeSome(budget, &heap, as: SortedSet.self)
         default: true
         }
     }
@@ -107,6 +118,7 @@ extension Record {
         switch kind {
         case .list: unsafe freeDetached(as: ChunkedList.self)
         case .hash, .set: unsafe freeDetached(as: MemberTable.self)
+        case .sortedSet: unsafe freeDetached(as: SortedSet.self)
         default: break
         }
     }
@@ -136,6 +148,7 @@ extension Record {
         case .list: adopt(source.list.copied(&heap, seed: seed), &heap)
         case .hash: adopt(source.hash.copied(&heap, seed: seed), &heap)
         case .set: adopt(source.set.copied(&heap, seed: seed), &heap)
+        case .sortedSet: adopt(source.sortedSet.copied(&heap, seed: seed), &heap)
         default: preconditionFailure("no object")
         }
     }
@@ -146,6 +159,7 @@ extension Record {
         case .list: list.count
         case .hash: hash.count
         case .set: set.count
+        case .sortedSet: sortedSet.count
         default: 0
         }
     }
@@ -156,6 +170,7 @@ extension Record {
         case .list: list.byteCount
         case .hash: hash.byteCount
         case .set: set.byteCount
+        case .sortedSet: sortedSet.byteCount
         default: 0
         }
     }

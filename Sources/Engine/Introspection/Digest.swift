@@ -36,7 +36,7 @@ extension Digest {
         case .integer: append(Array("\(record.integer)".utf8))
         case .packedList, .list: record.forEachMember { append(Self.text($0)) }
         case .packedSet, .integerSet, .set: record.forEachMember { add(Self.text($0)) }
-        case .packedHash, .packedSortedSet:
+        case .packedHash:
             var pair: Digest?
             Self.elements(record) { element in
                 guard var first = pair else {
@@ -56,7 +56,13 @@ extension Digest {
                 if field.hasDeadline { pair.add(Array("!!hexpire!!".utf8)) }
                 add(pair)
             }
-        case .sortedSet: break
+        case .packedSortedSet, .sortedSet:
+            record.forEachScored(0..<record.sortedSetCount) { member, score in
+                var pair = Digest()
+                pair.append(Self.text(member))
+                pair.append(Array(Numbers.shortest(score).utf8))
+                add(pair)
+            }
         }
         if record.hasDeadline { add(Array("!!expire!!".utf8)) }
     }

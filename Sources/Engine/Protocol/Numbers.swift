@@ -56,10 +56,37 @@ enum Numbers {
 
     /// A floating-point number as `strtod` reads it, infinities included, NaN and white space not.
     static func double(_ s: Bytes) -> Double? {
-        if s.count <= 18, s.count > 0, let value = integer(s), value.magnitude <= 1 << 53 {
-            return Double(value)
-        }
+        if let value = short(s) { return value }
         return Decimals.double(s.array)
+    }
+
+    /// Powers of ten that a double holds exactly.
+    private static let powers: InlineArray<19, Double> = [
+        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+        1e17, 1e18,
+    ]
+
+    /// Digits with at most one point among them, if the result is exact but for one rounding; nil
+    /// for anything else (Clinger's fast path).
+    @inline(__always) static func short(_ s: Bytes) -> Double? {
+        guard s.count <= 18, s.count > 0 else { return nil }
+        let isNegative = s[0] == UInt8(ascii: "-")
+        var digits: UInt64 = 0, count = 0, decimals = -1
+        for i in (isNegative ? 1 : 0)..<s.count {
+            let digit = s[i] &- 48
+            if digit <= 9 {
+                digits = digits &* 10 &+ UInt64(digit)
+                count &+= 1
+                if decimals >= 0 { decimals &+= 1 }
+            } else if s[i] == UInt8(ascii: "."), decimals < 0 {
+                decimals = 0
+            } else {
+                return nil
+            }
+        }
+        guard count > 0, digits <= 1 << 53 else { return nil }
+        let value = decimals > 0 ? Double(digits) / powers[decimals] : Double(digits)
+        return isNegative ? -value : value
     }
 
     /// The sum of two decimal numbers, as INCRBYFLOAT prints it: at most 17 decimals.
@@ -74,13 +101,20 @@ enum Numbers {
     /// The shortest decimal that reads back as `value`, in the form that Redis prints: no decimals
     /// for integers, an exponent where the zeros would be many.
     static func text(of value: Double) -> String {
+        if let whole = Int64(exactly: value), whole != 0,
+            whole.magnitude <= UInt64(Int64.max / 2)
+        {
+            return "\(whole)"
+        }
+        return shortest(value)
+    }
+
+    /// The same, of large integers too only as many digits as it takes; zeros follow.
+    static func shortest(_ value: Double) -> String {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
         if value == 0 { return value.sign == .minus ? "-0" : "0" }
         let sign = value < 0 ? "-" : ""
-        if let whole = Int64(exactly: value), whole.magnitude <= UInt64(Int64.max / 2) {
-            return "\(whole)"
-        }
         let (digits, exponent) = shortestDigits(value.magnitude)
         // The number is 0.digits * 10^point.
         let point = exponent + digits.count

@@ -135,6 +135,13 @@ struct Reply: ~Copyable {
 
     /// A float in its shortest form; in RESP2 a bulk string.
     mutating func double(_ value: Double) {
+        // Most scores are small integers.
+        if value.magnitude < 9_007_199_254_740_992, let whole = Int64(exactly: value),
+            whole != 0 || value.sign == .plus
+        {
+            if version == .resp2 { return integerBulk(whole) }
+            return header(UInt8(ascii: ","), Int(whole))
+        }
         let text = Numbers.text(of: value)
         if version == .resp3 {
             out.append(UInt8(ascii: ","))

@@ -311,10 +311,10 @@ extension Directive {
             "set-max-listpack-value", \.setMaxListpackValue, anyCount),
         .number(
             "zset-max-listpack-entries", \.zsetMaxListpackEntries, anyCount,
-            alias: "zset-max-ziplist-entries", noEffect: Reason.notYet),
+            alias: "zset-max-ziplist-entries"),
         .number(
             "zset-max-listpack-value", \.zsetMaxListpackValue, anyMemory,
-            alias: "zset-max-ziplist-value", noEffect: Reason.notYet),
+            alias: "zset-max-ziplist-value"),
         .number(
             "stream-node-max-bytes", \.streamNodeMaxBytes, anyMemory, noEffect: Reason.notYet),
         .number(
