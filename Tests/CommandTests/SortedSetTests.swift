@@ -163,7 +163,9 @@ struct SortedSetTests {
         let c = try server.connect()
         func used() throws -> Int {
             let text = try c("INFO", "memory").text ?? ""
-            let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("used_memory:") }
+            let line = text.split(whereSeparator: \.isNewline).first {
+                $0.hasPrefix("used_memory:")
+            }
             return Int(line?.split(separator: ":").last ?? "") ?? -1
         }
         let before = try used()

@@ -111,7 +111,9 @@ struct SortedSetDifferentialTests {
                 ["SORT", "z", "LIMIT", "1", "2", "STORE", "l"], ["LRANGE", "l", "0", "-1"],
             ] {
                 let (ours, theirs) = try send(words, pair)
-                if ours.bytes != theirs.bytes { Self.fail([words.joined(separator: " ")], ours, theirs) }
+                if ours.bytes != theirs.bytes {
+                    Self.fail([words.joined(separator: " ")], ours, theirs)
+                }
             }
         }
     }
@@ -272,7 +274,10 @@ struct SortedSetDifferentialTests {
         let key = key(&random)
         let limit = some(
             &random,
-            [[], [], ["LIMIT", rank(&random), rank(&random)], ["LIMIT", "0", "-1"], ["LIMIT", "1"]])
+            [
+                [], [], ["LIMIT", rank(&random), rank(&random)], ["LIMIT", "0", "-1"],
+                ["LIMIT", "1"],
+            ])
         let scores = some(&random, [[], ["WITHSCORES"]])
         let reversed = some(&random, [[], ["REV"], ["REV", "REV"]])
         let from = some(&random, [["ZRANGE"], ["ZRANGE"], ["ZRANGESTORE", some(&random, keys)]])

@@ -14,7 +14,8 @@ extension Record {
         switch kind {
         case .packedList, .list: forEachElement(from: 0, count: listCount, body)
         case .packedSet: forEachEntry(body)
-        case .packedSortedSet, .sortedSet: forEachScored(0..<sortedSetCount) { view, _ in body(view) }
+        case .packedSortedSet, .sortedSet:
+            forEachScored(0..<sortedSetCount) { view, _ in body(view) }
         case .integerSet:
             for i in 0..<IntegerSet.count(bytes) {
                 body(StringView(Bytes(), number: IntegerSet.member(i, bytes), form: .integer))

@@ -3,8 +3,8 @@
 extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Lists.family, Hashes.family, Sets.family,
-        SortedSets.family, Keys.family, Sorting.family, Expirations.family, Objects.family, Connections.family,
-        Clients.family,
+        SortedSets.family, Keys.family, Sorting.family, Expirations.family, Objects.family,
+        Connections.family, Clients.family,
         ClientControl.family, CommandIntrospection.family, Configs.family, Servers.family,
         CommandLogs.family, Latencies.family, Memories.family, Debugging.family,
     ]

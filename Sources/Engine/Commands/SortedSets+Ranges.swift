@@ -162,7 +162,8 @@ extension SortedSets {
         [.readonly], keys: .reads, since: "1.2.0", complexity: rangeComplexity,
         summary: "Returns the members of a sorted set in a range.",
         history: [("6.2.0", "Options `REV`, `BYSCORE`, `BYLEX` and `LIMIT`.")],
-        names: ["sortby", "limit"], added: [("sortby", "6.2.0"), ("rev", "6.2.0"), ("limit", "6.2.0")], run: zrange)
+        names: ["sortby", "limit"],
+        added: [("sortby", "6.2.0"), ("rev", "6.2.0"), ("limit", "6.2.0")], run: zrange)
 
     @Sendable static func zrange(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
@@ -192,7 +193,8 @@ extension SortedSets {
         summary: "Returns the members in a range of scores.",
         deprecated: Deprecation(
             since: "6.2.0", replacedBy: "`ZRANGE` with the `BYSCORE` argument"),
-        history: [("2.0.0", "Option `WITHSCORES`.")], names: ["limit"], added: [("withscores", "2.0.0")],
+        history: [("2.0.0", "Option `WITHSCORES`.")], names: ["limit"],
+        added: [("withscores", "2.0.0")],
         run: zrangebyscore)
 
     @Sendable static func zrangebyscore(
@@ -258,7 +260,8 @@ extension SortedSets {
         """,
         [.write, .denyOOM], keys: .overwrites, .reads, since: "6.2.0",
         complexity: "O(log(N)+M) where N is the size of the sorted set and M that of the result.",
-        summary: "Stores the members of a sorted set in a range.", names: ["sortby", "limit"], run: zrangestore)
+        summary: "Stores the members of a sorted set in a range.", names: ["sortby", "limit"],
+        run: zrangestore)
 
     @Sendable static func zrangestore(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply

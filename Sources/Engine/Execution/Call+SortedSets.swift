@@ -79,7 +79,9 @@ extension Call {
             }
             return makeObject(key, .sortedSet, SortedSet(seed: keyspace.seed))
         }
-        if count > limit.count, place.record.kind == .packedSortedSet { makeSortedTable(key, place) }
+        if count > limit.count, place.record.kind == .packedSortedSet {
+            makeSortedTable(key, place)
+        }
         return place
     }
 
