@@ -42,8 +42,10 @@ class Load:
     size: int = 16
     cpu_bar: float | None = None
     rate_bar: float | None = None
-    # Commands that fill the keys instead of SET, with the number of times each is sent.
+    # Commands that fill the keys instead of SET, with the number of times each is sent, and
+    # whether they take the numbers in order.
     setup: tuple[tuple[str, int], ...] = ()
+    sequential_setup: bool = True
     subject_arguments: str = ""
 
     @property
@@ -94,7 +96,7 @@ def prepare(server: Server, load_: Load) -> None:
     for command, times in load_.setup:
         load.run(
             server, command=command, keys=load_.keys, requests=times, clients=4, pipeline=32,
-            sequential=True,
+            sequential=load_.sequential_setup,
         )
 
 
@@ -162,6 +164,8 @@ COLLECTION_COMMANDS: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
     "sadd": (f"SADD set {ELEMENT}", (("PING", 1),)),
     "spop": ("SPOP set", ((f"SADD set {ELEMENT}", 6_000_000),)),
     "hset": (f"HSET hash {ELEMENT} {VALUE}", (("PING", 1),)),
+    "zadd": (f"ZADD zset __rand__ {ELEMENT}", (("PING", 1),)),
+    "zpopmin": ("ZPOPMIN zset", ((f"ZADD zset __rand__ {ELEMENT}", 6_000_000),)),
 }
 
 COLLECTION_LOADS = [
@@ -170,7 +174,7 @@ COLLECTION_LOADS = [
         f"{name.upper()}, pipeline {depth}",
         {"command": command, "pipeline": depth},
         title="Collections",
-        keys=10_000_000 if name == "spop" else 100_000,
+        keys=10_000_000 if name in ("spop", "zpopmin") else 100_000,
         cpu_bar=0.9 if depth == 1 else None,
         rate_bar=1.3 if depth == 16 else None,
         setup=setup,
@@ -194,6 +198,43 @@ SET_OPERATION_LOADS = [
     for name in ("SINTER", "SUNION")
 ]
 
+# Random numbers come twice now and then: after four requests for each nearly all have come.
+SORTED_SET = "ZADD zset __rand__ member:__rand__"
+SORTED_SET_COMMANDS = {
+    "zadd": SORTED_SET,
+    "zrank": "ZRANK zset member:__rand__",
+    "zrangebyscore": "ZRANGEBYSCORE zset __rand__ inf LIMIT 0 10",
+}
+SORTED_SET_LOADS = [
+    *(
+        Load(
+            f"{name}-million",
+            f"{name.upper()} in a sorted set of 1,000,000, pipeline 16",
+            {"command": command, "pipeline": 16},
+            title="Large sorted sets",
+            keys=MILLION,
+            rate_bar=1.5,
+            setup=((SORTED_SET, 4 * MILLION),),
+            sequential_setup=False,
+        )
+        for name, command in SORTED_SET_COMMANDS.items()
+    ),
+    Load(
+        "zunionstore",
+        "ZUNIONSTORE of two sorted sets of 100,000",
+        {"command": "ZUNIONSTORE result 2 a b"},
+        title="Large sorted sets",
+        clients=1,
+        keys=100_000,
+        rate_bar=1.3,
+        setup=(
+            ("ZADD a __rand__ member:__rand__", 400_000),
+            ("ZADD b __rand__ member:__rand__", 400_000),
+        ),
+        sequential_setup=False,
+    ),
+]
+
 LOADS = [
     *PLAIN_LOADS,
     *LOOP_LOADS,
@@ -201,6 +242,7 @@ LOADS = [
     *LARGE_LOADS,
     *COLLECTION_LOADS,
     *SET_OPERATION_LOADS,
+    *SORTED_SET_LOADS,
 ]
 
 
@@ -445,22 +487,24 @@ def measure_start(settings: Settings) -> Result:
     )
 
 
-# Collections: the command that adds to them, how often it is sent, and the bar.
-COLLECTIONS: dict[str, tuple[str, str, float]] = {
-    "memory-hash": ("A hash of 1,000,000 fields", f"HSET hash field:__rand__ {VALUE}", 0.75),
-    "memory-set": ("A set of 1,000,000 members", "SADD set member:__rand__", 0.75),
-    "memory-list": ("A list of 1,000,000 elements", "RPUSH list element:__rand__", 1.0),
+# Collections: the command that adds to them, the bar, and how often it is sent for each element.
+COLLECTIONS: dict[str, tuple[str, str, float, int]] = {
+    "memory-hash": ("A hash of 1,000,000 fields", f"HSET hash field:__rand__ {VALUE}", 0.75, 1),
+    "memory-set": ("A set of 1,000,000 members", "SADD set member:__rand__", 0.75, 1),
+    "memory-list": ("A list of 1,000,000 elements", "RPUSH list element:__rand__", 1.0, 1),
     "memory-small-hashes": (
         "1,000,000 hashes of 5 fields",
         "HSET hash:__rand__ f1 v1 f2 v2 f3 v3 f4 v4 f5 v5",
         0.8,
+        1,
     ),
+    "memory-sorted-set": ("A sorted set of 1,000,000 members", SORTED_SET, 0.65, 4),
 }
 
 
 def measure_collection_memory(settings: Settings, row: str) -> Result:
     survey = Survey(settings)
-    title, command, limit = COLLECTIONS[row]
+    title, command, limit, times = COLLECTIONS[row]
     figure = Figure(title, "MiB", Bar(limit, of_best_peer=True))
     for candidate in survey.rounds(1):
         with survey.attempt(candidate), Server(candidate) as server:
@@ -469,10 +513,10 @@ def measure_collection_memory(settings: Settings, row: str) -> Result:
                 server,
                 command=command,
                 keys=MILLION,
-                requests=MILLION,
+                requests=MILLION * times,
                 clients=4,
                 pipeline=32,
-                sequential=True,
+                sequential=times == 1,
             )
             grown = server.settled_resident_bytes() - before
             figure.add(candidate.name, grown / (1 << 20))
