@@ -11,12 +11,15 @@
 //  bits kept beside the address tell where a record goes when the table doubles, so growing reads
 //  one cache line per bucket and touches no record. A full bucket turns its last word into a
 //  pointer to a child bucket. Growth and shrinking are incremental: every operation moves one
-//  bucket, and the old table's pages return to the system while it empties.
+//  bucket, and the old table's pages return to the system while it empties. A table with its own
+//  mapping grows only as fast as records come, a bucket for every seven, so that it is as full at
+//  one size as at another; it may stay between two sizes for as long as nothing is added.
 //
 //  Hash bits: 0... home bucket; 16...31 beside the address; 56...63 tag.
 //
 //  Credits: the bucket is Valkey 8.1's, after Swiss tables; hash bits in the pointer words are
-//  ours; the cursor of `scan` is Pieter Noordhuis's, from Redis.
+//  ours; growing with the records is Witold Litwin's linear hashing; the cursor of `scan` is Pieter
+//  Noordhuis's, from Redis.
 //
 //  ## Safety
 //  - S1: `old`/`new` point at `mask + 1` buckets each; a present word is a live record of the
@@ -33,6 +36,8 @@ import CPlatform
     private var newMask: UInt64
     /// Buckets of `old` that were moved, or -1 while the size is stable.
     private var moved = -1
+    /// The next bucket moves when there are more records than this; -1 moves them all soon.
+    private var stepAbove = Int.max
     private(set) var count = 0
     private let seed: HashSeed
 
@@ -63,8 +68,12 @@ import CPlatform
     /// Buckets in both tables.
     var bucketCount: Int { Int(oldMask) + 1 + (moved >= 0 ? Int(newMask) + 1 : 0) }
     var isResizing: Bool { moved >= 0 }
-    /// Bytes of the tables themselves, without records and child buckets.
-    var tableBytes: Int { bucketCount * Self.bucketBytes }
+    /// Bytes of the tables themselves, without records, child buckets and what is not in use of
+    /// mappings.
+    var tableBytes: Int {
+        let buckets = stepAbove < 0 || moved < 0 ? bucketCount : Int(oldMask) + 1 + moved
+        return buckets * Self.bucketBytes
+    }
     /// Too large for the nearest caches, so that looking ahead pays: from half a megabyte on.
     @inline(__always) var isWide: Bool { oldMask > 0x1FFF }
 
@@ -159,11 +168,11 @@ import CPlatform
         unsafe bucket.load(fromByteOffset: 56, as: UnsafeMutableRawPointer.self)
     }
 
-    /// The place of `key`; moves one bucket while the table changes size.
+    /// The place of `key`; moves one bucket if one is due.
     @inline(__always) mutating func find(
         _ key: borrowing Key, _ heap: inout SlabAllocator
     ) -> Place? {
-        if moved >= 0 { step(&heap) }
+        if count > stepAbove { step(&heap) }
         let bytes = key.bytes
         return unsafe Self.search(home(key.hash), key.hash) { $0.record.keyEquals(bytes) }
     }
@@ -301,21 +310,31 @@ import CPlatform
         unsafe new = Self.make(Int(mask) + 1)
         newMask = mask
         moved = 0
+        let isPaced = mask > oldMask && (Int(oldMask) + 1) * Self.bucketBytes >= Self.mappedBytesMin
+        stepAbove = isPaced ? pace : -1
     }
+
+    /// As many records as fit into the buckets in use.
+    private var pace: Int { (Int(oldMask) &+ 1 &+ moved) &* Self.slotsPerBucket }
 
     /// Below one record per bucket the table shrinks to a quarter.
     @inline(never) private mutating func shrinkIfSparse() {
-        if moved < 0, oldMask >= 7 { resize(to: oldMask >> 2) }
+        if moved >= 0 {
+            // Growth comes to its end first.
+            stepAbove = -1
+        } else if oldMask >= 7 {
+            resize(to: oldMask >> 2)
+        }
     }
 
-    /// Moves up to `buckets` buckets of a table that changes size; false when there is none left.
+    /// Moves up to `buckets` buckets that are due; false when none is left.
     mutating func advanceResize(_ buckets: Int, _ heap: inout SlabAllocator) -> Bool {
         var n = 0
-        while moved >= 0, n < buckets {
+        while count > stepAbove, n < buckets {
             step(&heap)
             n += 1
         }
-        return moved >= 0
+        return count > stepAbove
     }
 
     @inline(never) private mutating func step(_ heap: inout SlabAllocator) {
@@ -340,6 +359,7 @@ import CPlatform
         }
         unsafe home.storeBytes(of: 0, as: UInt8.self)
         moved &+= 1
+        if stepAbove >= 0 { stepAbove = pace }
         returnPages()
         if moved > Int(oldMask) { finishResize() }
     }
@@ -374,6 +394,7 @@ import CPlatform
         unsafe old = new
         oldMask = newMask
         moved = -1
+        stepAbove = .max
         // What was deleted meanwhile may be worth another step.
         if count < Int(oldMask) { shrinkIfSparse() }
     }
@@ -439,11 +460,13 @@ import CPlatform
         _ cursor: UInt64, _ heap: inout SlabAllocator,
         _ body: (Record, inout SlabAllocator) -> Void
     ) -> UInt64 {
-        while moved >= 0 {
-            // Half-moved: finish, so that there is one table to walk.
-            if !advanceResize(64, &heap) { break }
-        }
-        let home = unsafe old + Int(cursor) * Self.bucketBytes
+        // Of a table that changes size first what is left in the old place.
+        let first = max(moved, 0), oldLeft = Int(oldMask) + 1 - first
+        let total = oldLeft + (moved >= 0 ? Int(newMask) + 1 : 0)
+        let i = Int(cursor)
+        let home =
+            unsafe i < oldLeft
+            ? old + (first + i) * Self.bucketBytes : new + (i - oldLeft) * Self.bucketBytes
         unsafe Self.forEach(home) { record in
             count &-= 1
             body(record, &heap)
@@ -456,7 +479,7 @@ import CPlatform
         }
         if unsafe bucket != home { unsafe heap.free(bucket, Self.bucketBytes) }
         unsafe home.storeBytes(of: 0, as: UInt8.self)
-        return cursor < oldMask ? cursor + 1 : 0
+        return i + 1 < total ? cursor + 1 : 0
     }
 
     /// Calls `body` with every record.

@@ -122,6 +122,36 @@ import Testing
         #expect(integers == ["0", "-1", "9223372036854775807", "-9223372036854775808"])
     }
 
+    @Test func `a large table is as full at one size as at another`() {
+        var random = SeededRandom(seed: 11)
+        var pair = Pair()
+        for i in 0..<200_000 {
+            pair.set(Array("key:\(i)".utf8), Array("v".utf8), .none)
+            guard i > 40_000, i % 10_000 == 0 else { continue }
+            let tableBytes = pair.database.usedBytes - pair.database.heap.usedBytes
+            #expect(tableBytes < i * 64 / 7 + 4096)
+        }
+        let isBetweenSizes = pair.database.isResizing
+        #expect(isBetweenSizes)
+        // Fewer and fewer, while some come back: growth ends early, and it shrinks.
+        var most = 200_000
+        while most > 1000 {
+            for _ in 0..<most {
+                let i = Int.random(in: 0..<200_000, using: &random)
+                if i > most {
+                    pair.remove(Array("key:\(i)".utf8))
+                } else if i % 9 == 0 {
+                    pair.set(Array("key:\(i)".utf8), Array("new".utf8), .none)
+                }
+            }
+            most = most * 2 / 3
+        }
+        #expect(pair.differences() == [])
+        for i in 0..<200_000 { pair.remove(Array("key:\(i)".utf8)) }
+        while pair.database.advanceResize(1000) {}
+        #expect(pair.database.heap.usedBytes == 0 && pair.database.bucketCount <= 64)
+    }
+
     @Test func `memory comes back when keys go`() {
         var pair = Pair()
         for i in 0..<50_000 { pair.set(Array("key:\(i)".utf8), Array("value".utf8), .none) }
