@@ -22,7 +22,11 @@ struct ListDifferentialTests {
             let limit = Self.limits.randomElement(using: &random) ?? "-2"
             let sizes = Self.sizes(&random)
             var history = ["limit \(limit), seed \(seed)"]
-            for words in [["FLUSHALL"], ["CONFIG", "SET", "list-max-listpack-size", limit]] {
+            let depth = ["0", "1", "2"].randomElement(using: &random) ?? "0"
+            for words in [
+                ["FLUSHALL"], ["CONFIG", "SET", "list-max-listpack-size", limit],
+                ["CONFIG", "SET", "list-compress-depth", depth],
+            ] {
                 _ = try send(words, pair)
             }
             for _ in 0..<Self.stepsPerSequence {

@@ -166,8 +166,7 @@ extension ChunkedList {
     var contentBytes: Int {
         var sum = 0
         for i in 0..<chunkCount {
-            let packed = chunk(i)
-            sum += isPlain(i) ? packed[0].count : packed.end + ListLimit.frameCount
+            sum += isPlain(i) ? chunk(i)[0].count : chunkByteCount(i) + ListLimit.frameCount
         }
         return sum
     }

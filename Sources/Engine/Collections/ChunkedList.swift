@@ -12,6 +12,11 @@
 //  of its own, called plain. Chunks split and merge as the nodes of Redis's quicklist do, because
 //  clients can tell: a list whose only chunk has become small changes its encoding.
 //
+//  Chunks that are further than `list-compress-depth` from both ends may be compressed. Whoever reads
+//  or edits such a chunk finds it expanded; `compress` makes up for that when the command is over.
+//
+//      compressed: u32 start | u32 end | u32 capacity | u32 flags | u32 bytes of entries | LZF
+//
 //  Cost: push and pop O(1); position i of n elements O(n / elements per chunk).
 //
 //  Credits: the quicklist, a list of packed runs, is Matt Stancliff's.
@@ -20,9 +25,11 @@
 //  - S1: the directory is a block of the heap with room for `capacity` addresses, followed by as
 //    many counts; those at `first ..< first + chunkCount` are initialised.
 //  - S2: each address is that of a live block of the heap, which this list alone owns, with a
-//    header as above; `16 <= start <= end <= capacity`, and the block has `capacity` bytes.
+//    header as above; `16 <= start <= end <= capacity`, and the block has `capacity` bytes. A
+//    block with the flag `isOutside` is not the heap's but malloc's.
 //  - S3: `entries[start ..< end]` was written by `PackedEntry` or copied from such a run, and the
-//    count beside it is the number of its entries.
+//    count beside it is the number of its entries; of a compressed chunk, what it expands to.
+//  - S4: `compression` is 0 or the address of a live `Compression` that this list alone owns.
 import CPlatform
 
 /// Where an element of a list is: its chunk, and its offset in the chunk's entries.
@@ -46,8 +53,10 @@ enum ListEnd: Sendable {
     private(set) var chunkCount = 0
     /// Elements.
     private(set) var count = 0
-    /// Bytes of all blocks.
+    /// Bytes of the heap's blocks.
     private var blockBytes = 0
+    /// Address of what is known about compressed chunks, 0 while there was none.
+    private var compression: UInt = 0
 
     init() {}
 
@@ -61,7 +70,7 @@ enum ListEnd: Sendable {
         self.count = count
     }
 
-    var byteCount: Int { MemoryLayout<ChunkedList>.stride + blockBytes }
+    var byteCount: Int { MemoryLayout<ChunkedList>.stride + blockBytes + outsideBytes }
 
     // MARK: - Reading
 
@@ -76,8 +85,11 @@ enum ListEnd: Sendable {
         Int(unsafe counts[checked(i)])
     }
 
+    /// Bytes of the entries of chunk `i`, expanded.
+    func chunkByteCount(_ i: Int) -> Int { stored(i).entryBytes }
+
     /// Whether chunk `i` is a single text that is larger than a chunk.
-    @inline(__always) func isPlain(_ i: Int) -> Bool { block(i).isPlain }
+    @inline(__always) func isPlain(_ i: Int) -> Bool { stored(i).isPlain }
 
     /// The chunk of element `index`, and the element's number in it.
     ///
@@ -134,9 +146,34 @@ enum ListEnd: Sendable {
             nonmutating set { setField(8, newValue) }
         }
         var isPlain: Bool {
-            @inline(__always) get { field(12) != 0 }
-            nonmutating set { setField(12, newValue ? 1 : 0) }
+            @inline(__always) get { hasFlag(1) }
+            nonmutating set { setFlag(1, newValue) }
         }
+        var isCompressed: Bool {
+            @inline(__always) get { hasFlag(2) }
+            nonmutating set { setFlag(2, newValue) }
+        }
+        /// The block is malloc's, not the heap's.
+        var isOutside: Bool {
+            @inline(__always) get { hasFlag(4) }
+            nonmutating set { setFlag(4, newValue) }
+        }
+        /// Compressing it has been tried in vain.
+        var isDense: Bool {
+            get { hasFlag(8) }
+            nonmutating set { setFlag(8, newValue) }
+        }
+
+        @inline(__always) private func hasFlag(_ flag: Int) -> Bool { field(12) & flag != 0 }
+
+        private func setFlag(_ flag: Int, _ isSet: Bool) {
+            setField(12, isSet ? field(12) | flag : field(12) & ~flag)
+        }
+
+        func clearFlags() { setField(12, 0) }
+
+        /// Bytes of the entries, expanded.
+        @inline(__always) var entryBytes: Int { isCompressed ? field(Self.headerCount) : used }
 
         /// Bytes of entries.
         @inline(__always) var used: Int { end &- start }
@@ -171,10 +208,17 @@ enum ListEnd: Sendable {
         return i
     }
 
-    @inline(__always) private func block(_ i: Int) -> Chunk {
+    /// Chunk `i` as it is.
+    @inline(__always) private func stored(_ i: Int) -> Chunk {
         // S2
         unsafe Chunk(
             p: UnsafeMutableRawPointer(bitPattern: addresses[checked(i)]).unsafelyUnwrapped)
+    }
+
+    /// Chunk `i`, expanded if need be.
+    @inline(__always) private func block(_ i: Int) -> Chunk {
+        let chunk = stored(i)
+        return chunk.isCompressed ? expand(i) : chunk
     }
 
     @inline(__always) private mutating func addCount(_ n: Int, toChunk i: Int) {
@@ -201,12 +245,13 @@ enum ListEnd: Sendable {
         chunkCount += 1
         unsafe addresses[i] = UInt(bitPattern: chunk.p)
         unsafe counts[i] = UInt32(count)
+        noteShift(i, by: 1)
     }
 
     /// Takes position `i` out of the directory; the chunk's elements no longer count.
     private mutating func removeChunk(_ i: Int, _ heap: inout SlabAllocator) {
         count -= chunkElementCount(i)
-        free(block(i), &heap)
+        free(stored(i), &heap)
         if i * 2 < chunkCount {
             unsafe (addresses + 1).update(from: addresses, count: i)
             unsafe (counts + 1).update(from: counts, count: i)
@@ -217,6 +262,7 @@ enum ListEnd: Sendable {
             unsafe (counts + i).update(from: counts + i + 1, count: behind)
         }
         chunkCount -= 1
+        noteShift(i, by: -1)
     }
 
     private static func directoryBytes(_ capacity: Int) -> Int { capacity * 12 }
@@ -260,12 +306,13 @@ enum ListEnd: Sendable {
         chunk.capacity = isLarge ? unsafe SlabAllocator.capacity(ofLarge: chunk.p) : bytes
         chunk.start = Chunk.headerCount
         chunk.end = Chunk.headerCount
-        chunk.isPlain = false
+        chunk.clearFlags()
         blockBytes += chunk.capacity
         return chunk
     }
 
     private mutating func free(_ chunk: Chunk, _ heap: inout SlabAllocator) {
+        if chunk.isOutside { return freeOutside(chunk) }
         blockBytes -= chunk.capacity
         unsafe heap.free(chunk.p, chunk.capacity)
     }
@@ -387,9 +434,10 @@ enum ListEnd: Sendable {
     /// Whether chunk `i`, if there is one, may take one more text of so many bytes.
     @inline(__always) func admits(_ textCount: Int, inChunk i: Int, _ limit: ListLimit) -> Bool {
         guard i >= 0, i < chunkCount else { return false }
-        let chunk = block(i)
+        let chunk = stored(i)
         if chunk.isPlain { return false }
-        return limit.admits(textCount: textCount, to: chunk.used, count: chunkElementCount(i))
+        return limit.admits(
+            textCount: textCount, to: chunk.entryBytes, count: chunkElementCount(i))
     }
 
     /// Inserts `entry` at `offset` of chunk `i`, which admits it.
@@ -459,10 +507,10 @@ enum ListEnd: Sendable {
     /// Whether chunks `i` and `i + 1`, if there are both, fit into one.
     func admitsMerge(_ i: Int, _ limit: ListLimit) -> Bool {
         guard i >= 0, i + 1 < chunkCount else { return false }
-        let a = block(i), b = block(i + 1)
+        let a = stored(i), b = stored(i + 1)
         if a.isPlain || b.isPlain { return false }
         return !limit.isExceeded(
-            bytes: a.used + b.used + ListLimit.frameCount,
+            bytes: a.entryBytes + b.entryBytes + ListLimit.frameCount,
             count: chunkElementCount(i) + chunkElementCount(i + 1))
     }
 
@@ -480,6 +528,142 @@ enum ListEnd: Sendable {
         unsafe addresses[i] = UInt(bitPattern: fresh.p)
     }
 
+    // MARK: - Compression
+
+    /// What is known about chunks that were compressed.
+    private struct Compression {
+        /// Bytes of blocks that are malloc's, and how many of them the heap has counted.
+        var outsideBytes = 0
+        var countedBytes = 0
+        /// Chunks that may have been expanded or moved since `compress` saw to them.
+        var first = Int.max
+        var last = -1
+
+        mutating func note(_ i: Int) {
+            first = min(first, max(i - 1, 0))
+            last = max(last, i + 1)
+        }
+    }
+
+    @unsafe private var compressionState: UnsafeMutablePointer<Compression>? {
+        unsafe UnsafeMutablePointer(bitPattern: compression)  // S4
+    }
+
+    private var outsideBytes: Int { unsafe compressionState?.pointee.outsideBytes ?? 0 }
+
+    private func noteShift(_ i: Int, by n: Int) {
+        guard let state = unsafe compressionState else { return }
+        if unsafe state.pointee.last >= i { unsafe state.pointee.last += n }
+        unsafe state.pointee.note(i)
+    }
+
+    private mutating func freeCompression() {
+        unsafe compressionState?.deallocate()
+        compression = 0
+    }
+
+    private func freeOutside(_ chunk: Chunk) {
+        unsafe compressionState?.pointee.outsideBytes -= chunk.capacity
+        unsafe CPlatform.free(chunk.p)
+    }
+
+    /// Lets the heap know of blocks that are not its own.
+    private mutating func settleOutside(_ heap: inout SlabAllocator) {
+        guard let state = unsafe compressionState else { return }
+        let bytes = unsafe state.pointee.outsideBytes
+        heap.countOutside(bytes - (unsafe state.pointee.countedBytes))
+        unsafe state.pointee.countedBytes = bytes
+    }
+
+    /// A block for `n` bytes behind the header that is malloc's; its bytes are counted.
+    private func makeOutside(_ n: Int) -> Chunk {
+        let bytes = SlabAllocator.roundUp(n + Chunk.headerCount)
+        guard let block = unsafe malloc(bytes) else {
+            preconditionFailure("out of memory: \(bytes) bytes for a list")
+        }
+        let chunk = unsafe Chunk(p: block)
+        chunk.capacity = unsafe SlabAllocator.capacity(ofLarge: block)
+        chunk.start = Chunk.headerCount
+        chunk.end = Chunk.headerCount + n
+        chunk.clearFlags()
+        chunk.isOutside = true
+        unsafe compressionState?.pointee.outsideBytes += chunk.capacity
+        return chunk
+    }
+
+    /// Puts `fresh` in the place of chunk `i`, whose block stays the caller's.
+    private func replace(_ i: Int, by fresh: Chunk) {
+        unsafe addresses[checked(i)] = UInt(bitPattern: fresh.p)
+    }
+
+    /// Expands chunk `i`, which is compressed.
+    @inline(never) private func expand(_ i: Int) -> Chunk {
+        let chunk = stored(i)
+        let n = chunk.entryBytes
+        guard let entries = LZF.decompress(chunk.bytes.extracting(4...), count: n) else {
+            preconditionFailure("a chunk that was compressed here cannot be expanded")
+        }
+        let fresh = makeOutside(n)
+        unsafe entries.span.copy(to: fresh.p + fresh.start)
+        fresh.isPlain = chunk.isPlain
+        freeOutside(chunk)
+        replace(i, by: fresh)
+        unsafe compressionState?.pointee.note(i)
+        return fresh
+    }
+
+    /// Compresses the chunks that are at least `depth` chunks away from both ends, as far as they
+    /// may have changed since this was done last.
+    mutating func compress(depth: Int, _ heap: inout SlabAllocator) {
+        if compression == 0 {
+            guard depth > 0, chunkCount > 2 * depth else { return }
+            let state = UnsafeMutablePointer<Compression>.allocate(capacity: 1)
+            // All of them are new.
+            unsafe state.initialize(to: Compression(first: 0, last: chunkCount))
+            compression = UInt(bitPattern: state)
+        }
+        guard let state = unsafe compressionState else { return }
+        let end = chunkCount - depth
+        if depth > 0, depth < end {
+            compressOne(depth, &heap)
+            compressOne(end - 1, &heap)
+            let first = unsafe max(state.pointee.first, depth)
+            let last = unsafe min(state.pointee.last, end - 1)
+            if first <= last { for i in first...last { compressOne(i, &heap) } }
+        }
+        unsafe state.pointee.first = .max
+        unsafe state.pointee.last = -1
+        settleOutside(&heap)
+    }
+
+    /// Fewer bytes are not worth compressing, nor is gaining less than the second number.
+    private static var compressedBytesMin: Int { 48 }
+    private static var gainMin: Int { 8 }
+
+    private mutating func compressOne(_ i: Int, _ heap: inout SlabAllocator) {
+        let chunk = stored(i)
+        guard !chunk.isCompressed, !chunk.isDense, chunk.used >= Self.compressedBytesMin else {
+            return
+        }
+        guard let small = LZF.compress(chunk.bytes, atMost: chunk.used - Self.gainMin) else {
+            chunk.isDense = true
+            return
+        }
+        let fresh = makeOutside(small.count + 4)
+        let n = UInt32(chunk.used)
+        unsafe fresh.p.storeBytes(of: n, toByteOffset: fresh.start, as: UInt32.self)
+        unsafe small.span.copy(to: fresh.p + (fresh.start + 4))
+        fresh.isCompressed = true
+        fresh.isPlain = chunk.isPlain
+        free(chunk, &heap)
+        replace(i, by: fresh)
+    }
+
+    /// Compressed chunks.
+    var compressedCount: Int {
+        compression == 0 ? 0 : (0..<chunkCount).reduce(0) { $0 + (stored($1).isCompressed ? 1 : 0) }
+    }
+
     // MARK: - As an object
 
     /// A chunk is one block, whatever it holds, so that many go at a time.
@@ -491,13 +675,18 @@ enum ListEnd: Sendable {
             freed += 1
         }
         freeDirectory(&heap)
+        settleOutside(&heap)
+        freeCompression()
         return true
     }
 
     mutating func freeDetached() {
-        for i in 0..<chunkCount where block(i).capacity > SlabAllocator.blockBytesMax {
-            unsafe CPlatform.free(block(i).p)
+        for i in 0..<chunkCount {
+            let chunk = stored(i)
+            guard chunk.isOutside || chunk.capacity > SlabAllocator.blockBytesMax else { continue }
+            unsafe CPlatform.free(chunk.p)
         }
+        freeCompression()
         if Self.directoryBytes(capacity) > SlabAllocator.blockBytesMax {
             unsafe CPlatform.free(UnsafeMutableRawPointer(bitPattern: directory))
         }

@@ -173,7 +173,8 @@ enum Debugging {
         let nodes = record.list.chunkCount
         let average = Double(record.list.count) / Double(max(nodes, 1))
         return " ql_nodes:\(nodes) ql_avg_node:\(Numbers.fixed(average, decimals: 2)) "
-            + "ql_listpack_max:\(min(max(call.configuration.listMaxListpackSize, -5), 32_767)) ql_compressed:0 "
+            + "ql_listpack_max:\(min(max(call.configuration.listMaxListpackSize, -5), 32_767)) "
+            + "ql_compressed:\(call.configuration.listCompressDepth > 0 ? 1 : 0) "
             + "ql_uncompressed_size:\(record.list.contentBytes)"
     }
 

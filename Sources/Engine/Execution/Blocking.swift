@@ -295,6 +295,7 @@ extension Executor {
         while call.blocking.hasReady {
             for key in call.blocking.takeReady() { serveWaiters(of: key) }
         }
+        call.compressLists()
         call.session = session
         call.attention = attention
         call.command = command

@@ -20,6 +20,7 @@ extension Call {
     @inline(__always) mutating func look(
         _ key: borrowing Key, as type: ValueType
     ) throws(CommandError) -> HashTable.Place? {
+        if type == .list, configuration.listCompressDepth > 0 { touchList(key) }
         guard let place = look(key) else { return nil }
         guard place.record.kind.type == type else { throw .wrongType }
         return place
@@ -31,6 +32,7 @@ extension Call {
     @inline(__always) mutating func find(
         _ key: borrowing Key, as type: ValueType
     ) throws(CommandError) -> HashTable.Place? {
+        if type == .list, configuration.listCompressDepth > 0 { touchList(key) }
         guard let place = find(key) else { return nil }
         guard place.record.kind.type == type else { throw .wrongType }
         touch(place.record)

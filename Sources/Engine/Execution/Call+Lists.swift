@@ -236,4 +236,27 @@ extension Call {
         database.remove(place, hash: key.hash)
         noted(key, .generic, "del")
     }
+
+    // MARK: - Compression
+
+    /// The list at `key` is compressed again when the command is over.
+    @inline(never) mutating func touchList(_ key: borrowing Key) {
+        attention.insert(.lists)
+        touchedLists.append(WaitKey(database: session.database, key: key.bytes.array))
+    }
+
+    /// Compresses what commands have looked at since this was done last.
+    mutating func compressLists() {
+        let depth = configuration.listCompressDepth
+        for touched in touchedLists {
+            let hash = keyspace.seed.hash(touched.key.span)
+            inDatabase(touched.database) { call in
+                guard let record = call.find(Key(touched.key.span, hash: hash))?.record,
+                    record.kind == .list
+                else { return }
+                record.list.compress(depth: depth, &call.database.heap)
+            }
+        }
+        touchedLists.removeAll(keepingCapacity: true)
+    }
 }

@@ -23,6 +23,8 @@ struct Attention: OptionSet, Sendable {
     static let duration = Attention(rawValue: 1 << 5)
     /// The command did not run: its client waits until a pause is over, and sends it again.
     static let held = Attention(rawValue: 1 << 6)
+    /// Lists were looked at that are to be compressed.
+    static let lists = Attention(rawValue: 1 << 7)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -51,6 +53,8 @@ struct Call: ~Copyable {
     var blocking: Blocking
     /// Slots of clients with something in their outboxes, or whose wait has ended.
     var posted: [Int] = []
+    /// Lists to compress once the command is over.
+    var touchedLists: [WaitKey] = []
     var pool = EvictionPool()
     var nextEvictionDatabase = 0
     /// Records count their uses; mirrors the policy of the configuration.

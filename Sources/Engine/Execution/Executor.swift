@@ -419,6 +419,10 @@ struct Executor: ~Copyable {
             call.attention.remove(.changes)
             serveWaiters()
         }
+        if call.attention.contains(.lists) {
+            call.compressLists()
+            call.attention.remove(.lists)
+        }
         if call.attention.contains(.silence) { silence(mark, &reply) }
         isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])

@@ -302,7 +302,7 @@ extension Directive {
         .number(
             "list-max-listpack-size", \.listMaxListpackSize,
             .integer(Int(Int32.min)...Int(Int32.max)), alias: "list-max-ziplist-size"),
-        .unused("list-compress-depth", anyInt32, "0", Reason.compression),
+        .number("list-compress-depth", \.listCompressDepth, anyInt32),
         .number(
             "set-max-intset-entries", \.setMaxIntsetEntries, anyCount),
         .number(
@@ -388,7 +388,6 @@ enum Reason {
     static let modules = "there are no modules"
     static let dump = "there is no RESTORE yet"
     static let allocator = "the memory allocator is another one"
-    static let compression = "lists are not compressed"
     static let threads = "one thread serves all clients"
     static let processors = "processors are left to the operating system"
     static let platform = "it concerns a feature of sockets that is not used"

@@ -109,6 +109,8 @@ public struct Configuration: Sendable {
     public var hashMaxListpackEntries = 512
     public var hashMaxListpackValue = 64
     public var listMaxListpackSize = -2
+    /// Chunks at either end of a list that are not compressed; 0 compresses none.
+    public var listCompressDepth = 0
     public var setMaxIntsetEntries = 512
     public var setMaxListpackEntries = 128
     public var setMaxListpackValue = 64

@@ -60,6 +60,8 @@ struct ChunkedListTests {
         var subject = Subject(directive)
         for step in 0..<800 {
             edit(&subject, &random)
+            // Every other run with chunks that come and go compressed.
+            if seed % 2 == 0 { subject.list.compress(depth: step / 400 + 1, &subject.heap) }
             if step % 8 == 0 {
                 let isSound = subject.isSound()
                 #expect(isSound, "step \(step)")
