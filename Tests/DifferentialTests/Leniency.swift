@@ -102,6 +102,7 @@ struct Leniency: Sendable {
         "debug": "has no grammar; its replies are compared from a list",
         "delifeq": "a command of Valkey's",
         "spop": "chance chooses what is left; compared by SetDifferentialTests",
+        "multi": "queues all that follows; compared by TransactionDifferentialTests",
         "lolwut": "the picture is our own and takes no measures",
     ]
 

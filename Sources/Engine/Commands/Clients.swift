@@ -135,10 +135,9 @@ enum Clients {
                 add(slot)
             }
         } else if args.count == 4, args[2].equalsIgnoringCase("type") {
-            if try clientType(args[3], &call) == .normal {
-                for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
-                    add(slot)
-                }
+            let type = try clientType(args[3], &call)
+            for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
+                if call.clients[slot].type == type { add(slot) }
             }
         } else if args.count > 3, args[2].equalsIgnoringCase("id") {
             for i in 3..<args.count {
@@ -152,9 +151,6 @@ enum Clients {
         }
         reply.verbatim(text.span)
     }
-
-    /// The kinds of clients that filters name.
-    enum ClientType { case normal, master, replica, pubsub }
 
     private static func clientType(
         _ word: Bytes, _ call: inout Call
@@ -181,7 +177,7 @@ enum Clients {
 
         func matches(_ client: borrowing Client, now: Int64) -> Bool {
             if let id, client.session.id != id { return false }
-            if let type, type != .normal { return false }
+            if let type, client.type != type { return false }
             if let address, Array(client.address.utf8) != address { return false }
             if let localAddress, Array(client.localAddress.utf8) != localAddress { return false }
             if let maxAge, (now - client.connectedAt) / 1000 < maxAge { return false }

@@ -14,6 +14,12 @@ enum Connections {
     @Sendable static func ping(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
+        if call.session.raised.contains(.listener), args.count <= 2 {
+            // Where a message may come at any time a status would not be told from one.
+            reply.array(2)
+            reply.bulk("pong")
+            return args.count == 2 ? reply.bulk(args[1]) : reply.bulk("")
+        }
         switch args.count {
         case 1: reply.simple("PONG")
         case 2: reply.bulk(args[1])
@@ -70,6 +76,9 @@ enum Connections {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         let slot = call.session.slot
+        call.takeTransaction()
+        call.unsubscribeAll(slot)
+        call.session.raised.remove(.listener)
         call.session.database = 0
         call.session.version = .resp2
         call.session.replies = .on
@@ -157,6 +166,7 @@ enum Connections {
         if let name { call.clients[call.session.slot].name = args[name].array }
         call.session.version = version
         reply.version = version
+        call.updateListening()
         introduce(call, &reply)
     }
 

@@ -7,5 +7,6 @@ extension Family {
         Connections.family, Clients.family,
         ClientControl.family, CommandIntrospection.family, Configs.family, Servers.family,
         CommandLogs.family, Latencies.family, Memories.family, Debugging.family,
+        TransactionCommands.family, PubSubCommands.family,
     ]
 }

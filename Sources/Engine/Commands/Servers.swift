@@ -38,6 +38,10 @@ enum Servers {
         }
         let a = try Keys.databaseIndex(Int64(first), &call)
         let b = try Keys.databaseIndex(Int64(second), &call)
+        if a != b {
+            call.touchWatched(in: a, and: b)
+            call.touchWatched(in: b, and: a)
+        }
         call.keyspace.swap(a, b, now: call.now)
         call.changedAll()
         reply.ok()

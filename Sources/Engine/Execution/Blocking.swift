@@ -330,7 +330,7 @@ extension Executor {
         var reply = Reply()
         reply.version = call.session.version
         let hash = call.keyspace.seed.hash(wait.words.word1.span)
-        let error = run(wait, hash, &reply)
+        let error = run(wait.command, wait.words, hash, &reply)
         call.isResuming = false
         if call.attention.contains(.changes) { call.deliverChanges() }
         if call.attention.contains(.blocked) { return }
@@ -346,12 +346,13 @@ extension Executor {
         call.notePost(slot)
     }
 
-    private mutating func run(
-        _ wait: Wait, _ hash: UInt64, _ reply: inout Reply
+    /// Runs a command whose words were kept; returns how it failed.
+    mutating func run(
+        _ command: Int, _ words: OwnedArguments, _ hash: UInt64, _ reply: inout Reply
     ) -> CommandError? {
-        let entry = call.commands.entries[wait.command]
+        let entry = call.commands.entries[command]
         do throws(CommandError) {
-            try wait.words.withArguments(hash: hash) { args throws(CommandError) in
+            try words.withArguments(hash: hash) { args throws(CommandError) in
                 try entry.run(args, &call, &reply)
             }
             return nil

@@ -269,6 +269,7 @@ extension Call {
 
     /// Deletes every key of a database; its memory goes as a whole.
     mutating func flush(_ database: Int, isLazy: Bool) {
+        touchWatched(in: database)
         let count = keyspace.databases[database].count
         let empty = Database(seed: keyspace.seed, now: now)
         let old = keyspace.replace(database, with: empty)
@@ -313,6 +314,7 @@ extension Call {
     ) {
         attention.insert(.changes)
         if interest.contains(.waiters) { blocking.touch(database, key) }
+        if interest.contains(.watchers) { touchWatched(database, key) }
         guard interest.contains(.changes) else { return }
         let name = String(describing: event)
         effects.changes.append(

@@ -7,7 +7,7 @@ import Platform
 
 /// What the executor has to see to after the handler returned; empty for most commands.
 struct Attention: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
 
     /// Somebody wants to hear of `Effects.changes`.
     static let changes = Attention(rawValue: 1 << 0)
@@ -25,6 +25,10 @@ struct Attention: OptionSet, Sendable {
     static let held = Attention(rawValue: 1 << 6)
     /// Lists were looked at that are to be compressed.
     static let lists = Attention(rawValue: 1 << 7)
+    /// EXEC was called and nothing speaks against it.
+    static let transaction = Attention(rawValue: 1 << 8)
+    /// There is something in the client's own outbox.
+    static let ownPost = Attention(rawValue: 1 << 9)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -51,6 +55,10 @@ struct Call: ~Copyable {
     var effects = Effects()
     var interest = Interest()
     var blocking: Blocking
+    var watching = Watching()
+    var pubsub = PubSub()
+    /// Clients with subscriptions.
+    var listenerCount = 0
     /// Slots of clients with something in their outboxes, or whose wait has ended.
     var posted: [Int] = []
     /// Lists to compress once the command is over.

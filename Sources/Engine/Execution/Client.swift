@@ -16,6 +16,10 @@ struct Gates: OptionSet, Sendable {
     static let pause = Gates(rawValue: 1 << 2)
     /// Commands that may change something wait.
     static let pauseWrites = Gates(rawValue: 1 << 3)
+    /// The client's requests are queued.
+    static let transaction = Gates(rawValue: 1 << 4)
+    /// The client listens to channels and speaks RESP2, where a message looks like a reply.
+    static let listener = Gates(rawValue: 1 << 5)
 }
 
 /// What happens to the replies of a client.
@@ -45,6 +49,9 @@ struct Session: BitwiseCopyable {
     var deniesBlocking = false
 }
 
+/// The kinds of clients that filters and limits name.
+enum ClientType { case normal, master, replica, pubsub }
+
 /// Everything else that is known about a client.
 struct Client: ~Copyable {
     var session = Session()
@@ -69,11 +76,21 @@ struct Client: ~Copyable {
     fileprivate(set) var inputFreeBytes = 0
     fileprivate(set) var outputBytes = 0
     fileprivate(set) var outputCapacity = 0
+    /// Bytes of queued requests.
+    fileprivate(set) var queueBytes = 0
     var noEvict = false
     /// Its next request waits for the end of a pause.
     var isHeld = false
     /// What the client waits for.
     var wait: Wait?
+    /// What the client has queued since MULTI.
+    var transaction: Transaction?
+    /// Keys that must not change before the next EXEC, and whether one has.
+    var watched: [WaitKey] = []
+    var hasSeenChange = false
+    var subscriptions = Subscriptions()
+    /// Has subscriptions, as far as `Call.listenerCount` knows.
+    var isListener = false
     /// What other clients' commands and the server have for this one.
     var outbox = ByteBuffer()
     /// Stands in `Call.posted`.
@@ -81,13 +98,16 @@ struct Client: ~Copyable {
 
     init() {}
 
+    /// What filters and limits call it.
+    var type: ClientType { isListener ? .pubsub : .normal }
+
     /// Bytes that the client holds: its entry and its buffers.
     var memoryBytes: Int {
         MemoryLayout<Client>.stride + MemoryLayout<Connection>.stride + bufferBytes
     }
 
     /// Bytes of the client's buffers.
-    var bufferBytes: Int { inputBytes + inputFreeBytes + outputCapacity }
+    var bufferBytes: Int { inputBytes + inputFreeBytes + outputCapacity + queueBytes }
 }
 
 /// All clients, by slot; slots of closed ones are used again.
@@ -137,6 +157,12 @@ struct ClientTable: ~Copyable {
         memoryBytes += capacity - clients[slot].outputCapacity
         clients[slot].outputBytes = held
         clients[slot].outputCapacity = capacity
+    }
+
+    /// How many bytes of requests a client has queued.
+    mutating func noteQueue(_ slot: Int, _ bytes: Int) {
+        memoryBytes += bytes - clients[slot].queueBytes
+        clients[slot].queueBytes = bytes
     }
 
     mutating func close(_ slot: Int) {

@@ -65,6 +65,12 @@ struct CommandStatistics: BitwiseCopyable {
         unsafe entry[Self.header &+ Self.bucket(ticks)] &+= 1
     }
 
+    /// The same where the position is checked.
+    mutating func noteCheckedCall(_ id: Int, ticks: UInt64) {
+        precondition(UInt(bitPattern: id) < UInt(bitPattern: count))
+        unsafe noteCall(id, ticks: ticks)
+    }
+
     mutating func noteRejection(_ id: Int) {
         precondition(UInt(bitPattern: id) < UInt(bitPattern: count))
         unsafe base[id * Self.stride + 1] &+= 1

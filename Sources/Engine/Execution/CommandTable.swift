@@ -220,6 +220,10 @@ struct CommandTable: ~Copyable {
         if !document.flags.contains(.noAuth) { gates.insert(.authentication) }
         if document.flags.contains(.denyOOM) { gates.insert(.memory) }
         gates.insert(.pause)
+        if !TransactionCommands.immediate.contains(document.fullName) { gates.insert(.transaction) }
+        if !PubSubCommands.whileListening.contains(document.fullName) { gates.insert(.listener) }
+        // What it runs may write.
+        if document.fullName == "exec" { gates.insert(.pauseWrites) }
         if !document.flags.isDisjoint(with: [.write, .mayReplicate]) { gates.insert(.pauseWrites) }
         let least = document.arity.magnitude
         return Entry(

@@ -17,6 +17,8 @@ struct Interest: OptionSet, Sendable {
     static let changes = Interest(rawValue: 1 << 0)
     /// Some client waits for a key.
     static let waiters = Interest(rawValue: 1 << 1)
+    /// Some client watches a key.
+    static let watchers = Interest(rawValue: 1 << 2)
 }
 
 /// One change of one key.

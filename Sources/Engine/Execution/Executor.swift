@@ -413,6 +413,10 @@ struct Executor: ~Copyable {
     ) -> Bool {
         if call.attention.contains(.held) { return true }
         reply.stop = replyStop
+        if call.attention.contains(.transaction) {
+            call.attention.remove(.transaction)
+            runTransaction(&reply)
+        }
         note(input, i, replyBytes: reply.byteCount(from: mark))
         if call.attention.contains(.changes) {
             call.deliverChanges()
@@ -424,6 +428,11 @@ struct Executor: ~Copyable {
             call.attention.remove(.lists)
         }
         if call.attention.contains(.silence) { silence(mark, &reply) }
+        if call.attention.contains(.ownPost) {
+            // Messages to oneself come behind the reply of the command that caused them.
+            call.attention.remove(.ownPost)
+            call.takeOwnPost(&reply)
+        }
         isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
     }
@@ -476,15 +485,44 @@ struct Executor: ~Copyable {
             error = .noAuthentication
         } else if refusals.contains(.memory), !call.makeRoom() {
             error = .outOfMemory
-        } else {
-            if refusals.isDisjoint(with: [.pause, .pauseWrites]) { return false }
+        } else if refusals.contains(.listener) {
+            error = call.failed(
+                "ERR Can't execute '\(call.commands.fullName(id))': only (P|S)SUBSCRIBE / "
+                    + "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+        } else if refusals.contains(.transaction),
+            call.commands.entries[id].flags.contains(.noMulti)
+        {
+            error = call.failed("ERR Command not allowed inside a transaction")
+        } else if refusals.contains(.pause) || refusals.contains(.pauseWrites) && mayWrite(id) {
             // Not refused, only not now.
             call.hold()
             return true
+        } else if refusals.contains(.transaction) {
+            call.enqueue(args, id)
+            reply.simple("QUEUED")
+            return true
+        } else {
+            return false
         }
         call.commandStatistics.noteRejection(id)
+        if call.commands.fullName(id) == "exec" {
+            call.takeTransaction()
+            let reason = message(error, id).drop { $0 != UInt8(ascii: " ") }
+            let text = Array("EXECABORT Transaction discarded because of:".utf8) + reason
+            writeError(text, &reply)
+            return true
+        }
+        call.abortTransaction()
         write(error, id, &reply)
         return true
+    }
+
+    /// Whether a command that a pause of writes concerns may write; EXEC does what is queued.
+    private func mayWrite(_ id: Int) -> Bool {
+        let writes: CommandFlags = [.write, .mayReplicate]
+        if !call.commands.entries[id].flags.isDisjoint(with: writes) { return true }
+        let queued = call.clients[call.session.slot].transaction?.flags ?? []
+        return !queued.isDisjoint(with: writes)
     }
 
     /// No such command, or no such subcommand.
@@ -494,6 +532,7 @@ struct Executor: ~Copyable {
         if args[0].equalsIgnoringCase("post") || args[0].equalsIgnoringCase("host:") {
             return refuseBrowser()
         }
+        call.abortTransaction()
         if code == Int(Request.unknownSubcommand) {
             let container = args[0].text.uppercased()
             var text = Array("ERR unknown subcommand '".utf8)
@@ -534,7 +573,7 @@ struct Executor: ~Copyable {
     }
 
     /// The command threw: nothing of its reply stays.
-    @inline(never) private mutating func fail(
+    @inline(never) mutating func fail(
         _ error: CommandError, _ id: Int, _ mark: Int, _ reply: inout Reply
     ) {
         reply.truncate(to: mark)
@@ -543,10 +582,14 @@ struct Executor: ~Copyable {
     }
 
     mutating func write(_ error: CommandError, _ id: Int, _ reply: inout Reply) {
-        if error == .text { return writeError(call.failure, &reply) }
+        writeError(message(error, id), &reply)
+    }
+
+    private func message(_ error: CommandError, _ id: Int) -> [UInt8] {
+        if error == .text { return call.failure }
         var text = String(describing: error.message)
         if error.namesCommand { text += " '\(call.commands.fullName(id))' command" }
-        writeError(Array(text.utf8), &reply)
+        return Array(text.utf8)
     }
 
     private mutating func writeError(_ text: [UInt8], _ reply: inout Reply) {

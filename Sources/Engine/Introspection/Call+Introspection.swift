@@ -124,7 +124,17 @@ extension Call {
         appendFlags(slot, own, to: &line)
         line.append(" db=")
         line.append(decimal: own.database)
-        line.append(" sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=")
+        line.append(" sub=")
+        line.append(decimal: clients[slot].subscriptions[.channel].count)
+        line.append(" psub=")
+        line.append(decimal: clients[slot].subscriptions[.pattern].count)
+        line.append(" ssub=")
+        line.append(decimal: clients[slot].subscriptions[.shardChannel].count)
+        line.append(" multi=")
+        line.append(decimal: clients[slot].transaction?.queue.count ?? -1)
+        line.append(" watch=")
+        line.append(decimal: clients[slot].watched.count)
+        line.append(" qbuf=")
         line.append(decimal: clients[slot].inputBytes)
         line.append(" qbuf-free=")
         line.append(decimal: clients[slot].inputFreeBytes)
@@ -134,7 +144,10 @@ extension Call {
 
     private func appendFlags(_ slot: Int, _ own: Session, to line: inout ByteBuffer) {
         let start = line.count
+        if clients[slot].isListener { line.append("P") }
+        if clients[slot].transaction != nil { line.append("x") }
         if clients[slot].wait != nil || clients[slot].isHeld { line.append("b") }
+        if clients[slot].hasSeenChange { line.append("d") }
         if clients[slot].isDoomed { line.append("A") }
         if own.isUnixSocket { line.append("U") }
         if clients[slot].noEvict { line.append("e") }
@@ -145,7 +158,9 @@ extension Call {
     /// What is held for the client.
     private func appendBuffers(_ slot: Int, to line: inout ByteBuffer) {
         let isHolding = clients[slot].outputBytes > 0
-        line.append(" argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=")
+        line.append(" argv-mem=0 multi-mem=")
+        line.append(decimal: clients[slot].queueBytes)
+        line.append(" rbs=0 rbp=0 obl=0 oll=")
         line.append(isHolding ? "1" : "0")
         line.append(" omem=")
         line.append(decimal: clients[slot].outputBytes)

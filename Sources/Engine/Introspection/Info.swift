@@ -108,11 +108,12 @@ enum Info {
     }
 
     @Sendable private static func clients(_ call: borrowing Call, _ lines: inout Lines) {
-        var input = 0, output = 0, held = 0
+        var input = 0, output = 0, held = 0, watching = 0
         for slot in 0..<call.clients.slotCount where call.clients[slot].isOpen {
             input = max(input, call.clients[slot].inputBytes)
             output = max(output, call.clients[slot].outputBytes)
             if call.clients[slot].isHeld { held += 1 }
+            if !call.clients[slot].watched.isEmpty { watching += 1 }
         }
         lines.add("connected_clients", call.clients.count)
         lines.add("cluster_connections", 0)
@@ -120,11 +121,11 @@ enum Info {
         lines.add("client_recent_max_input_buffer", input)
         lines.add("client_recent_max_output_buffer", output)
         lines.add("blocked_clients", call.blocking.count + held)
-        lines.add([
-            "tracking_clients", "pubsub_clients", "watching_clients",
-        ])
+        lines.add("tracking_clients", 0)
+        lines.add("pubsub_clients", call.listenerCount)
+        lines.add("watching_clients", watching)
         lines.add("clients_in_timeout_table", call.blocking.timedCount)
-        lines.add("total_watched_keys", 0)
+        lines.add("total_watched_keys", call.watching.keyCount)
         lines.add("total_blocking_keys", call.blocking.keyCount)
         lines.add("total_blocking_keys_on_nokey", 0)
     }
@@ -256,9 +257,11 @@ enum Info {
         ])
         lines.add("keyspace_hits", s.hits)
         lines.add("keyspace_misses", s.misses)
+        lines.add("pubsub_channels", call.pubsub.nameCount(.channel))
+        lines.add("pubsub_patterns", call.pubsub.nameCount(.pattern))
+        lines.add("pubsubshard_channels", call.pubsub.nameCount(.shardChannel))
         lines.add([
-            "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
-            "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+            "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
             "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
             "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
             "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",

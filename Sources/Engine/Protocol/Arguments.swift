@@ -81,16 +81,22 @@ struct OwnedArguments: Sendable {
     private let slots: [Slot]
 
     init(copying args: borrowing Arguments) {
+        var total = 0
+        for i in 0..<args.count { total += args[i].count }
         var bytes: [UInt8] = []
         var slots: [Slot] = []
+        bytes.reserveCapacity(total)
+        slots.reserveCapacity(args.count)
         for i in 0..<args.count {
-            let word = args[i].array
-            slots.append(Slot(offset: UInt32(bytes.count), count: UInt32(word.count)))
-            bytes += word
+            slots.append(Slot(offset: UInt32(bytes.count), count: UInt32(args[i].count)))
+            unsafe args[i].withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
         }
         self.bytes = bytes
         self.slots = slots
     }
+
+    /// Bytes of memory.
+    var byteCount: Int { bytes.capacity + slots.capacity * MemoryLayout<Slot>.stride }
 
     /// Word 1, or nothing.
     var word1: ArraySlice<UInt8> {

@@ -356,7 +356,9 @@ extension Server {
     /// A client that does not read must not hold any amount of memory.
     mutating func checkLimits(_ slot: Int) {
         mirrorOutput(slot)
-        let limit = executor.call.configuration.outputBufferLimits.normal
+        let limits = executor.call.configuration.outputBufferLimits
+        let isListener = executor.call.clients[slot].isListener
+        let limit = isListener ? limits.pubsub : limits.normal
         let held = connections[slot].held.count
         let now = executor.call.now
         var isOver = limit.hardBytes > 0 && held >= limit.hardBytes
@@ -400,6 +402,8 @@ extension Server {
         freedBytes += connections[slot].inputCapacity + connections[slot].held.capacity
         connections[slot].close()
         executor.call.endWait(slot)
+        executor.call.unwatch(slot)
+        executor.call.unsubscribeAll(slot)
         executor.call.clients.close(slot)
     }
 

@@ -49,7 +49,8 @@ extension Server {
 
     /// Closes clients that have had too much to read for too long and say nothing themselves.
     private mutating func closeSlow() {
-        guard executor.call.configuration.outputBufferLimits.normal.softBytes > 0 else { return }
+        let limits = executor.call.configuration.outputBufferLimits
+        guard limits.normal.softBytes > 0 || limits.pubsub.softBytes > 0 else { return }
         for slot in 0..<connections.count where connections[slot].isOpen {
             if connections[slot].held.count > 0 { checkLimits(slot) }
         }
@@ -61,8 +62,8 @@ extension Server {
         guard seconds > 0 else { return }
         let oldest = executor.call.now - Int64(seconds) * 1000
         for slot in 0..<connections.count where connections[slot].isOpen {
-            // Who waits for a key or for the end of a pause is not idle.
-            if connections[slot].isBlocked { continue }
+            // Who waits for a key, for the end of a pause or for a message is not idle.
+            if connections[slot].isBlocked || executor.call.clients[slot].isListener { continue }
             if executor.call.clients[slot].lastActiveAt < oldest { close(slot) }
         }
     }
