@@ -89,7 +89,7 @@ enum Keys {
     @Sendable static func rename(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard call.inspect(args.key) != nil else { throw .noSuchKey }
+        guard call.inspect(args.key, isQuiet: true) != nil else { throw .noSuchKey }
         if !args[1].equals(args[2]) {
             let target = call.key(args[2])
             call.discard(target)
@@ -107,7 +107,7 @@ enum Keys {
     @Sendable static func renamenx(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard call.inspect(args.key) != nil else { throw .noSuchKey }
+        guard call.inspect(args.key, isQuiet: true) != nil else { throw .noSuchKey }
         let target = call.key(args[2])
         if args[1].equals(args[2]) || call.exists(target) { return reply.integer(0) }
         rename(args, target, &call)
@@ -118,6 +118,7 @@ enum Keys {
         _ args: borrowing Arguments, _ target: borrowing Key, _ call: inout Call
     ) {
         call.rename(args.key, to: target)
+        call.created(target)
         call.changed(args.key, .generic, "rename_from")
         call.changed(target, .generic, "rename_to")
     }
@@ -152,7 +153,10 @@ enum Keys {
         call.session.database = home
         if exists, !replace { return reply.integer(0) }
         call.copy(args.key, to: target, in: database)
-        call.inDatabase(database) { $0.changed(target, .generic, "copy_to") }
+        call.inDatabase(database) {
+            $0.created(target)
+            $0.changed(target, .generic, "copy_to")
+        }
         reply.integer(1)
     }
 
@@ -175,6 +179,7 @@ enum Keys {
         if exists { return reply.integer(0) }
         call.copy(args.key, to: args.key, in: database)
         call.discard(args.key)
+        call.inDatabase(database) { $0.created(args.key) }
         call.changed(args.key, .generic, "move_from")
         call.inDatabase(database) { $0.noted(args.key, .generic, "move_to") }
         reply.integer(1)

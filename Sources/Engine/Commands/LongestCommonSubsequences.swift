@@ -20,7 +20,10 @@ enum LongestCommonSubsequences {
     @Sendable static func lcs(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        let a = try text(args[1], &call), b = try text(args[2], &call)
+        let first = text(args[1], &call), second = text(args[2], &call)
+        guard let a = first, let b = second else {
+            throw call.failed("ERR The specified keys must contain string values")
+        }
         let wanted = try options(args)
         if wanted.length, wanted.indexes {
             throw call.failed(
@@ -61,15 +64,12 @@ enum LongestCommonSubsequences {
         return wanted
     }
 
-    /// The string at a key as text; a missing one is empty.
-    private static func text(
-        _ word: Bytes, _ call: inout Call
-    ) throws(CommandError) -> [UInt8] {
+    /// The string at a key as text, a missing one being empty; nil when it holds something else.
+    private static func text(_ word: Bytes, _ call: inout Call) -> [UInt8]? {
         do throws(CommandError) {
-            let key = call.key(word)
-            return try call.string(key)?.array ?? []
+            return try call.string(call.key(word))?.array ?? []
         } catch {
-            throw call.failed("ERR The specified keys must contain string values")
+            return nil
         }
     }
 

@@ -17,13 +17,10 @@ enum PubSubCommands {
 
     // MARK: - Listening
 
-    private static let subscribeFlags: CommandFlags = [
-        .denyOOM, .pubsub, .noscript, .loading, .stale,
-    ]
-    private static let unsubscribeFlags: CommandFlags = [.pubsub, .noscript, .loading, .stale]
+    private static let listenFlags: CommandFlags = [.pubsub, .noscript, .loading, .stale]
 
     static let SUBSCRIBE = Command(
-        "SUBSCRIBE channel [channel ...]", subscribeFlags, since: "2.0.0",
+        "SUBSCRIBE channel [channel ...]", listenFlags, since: "2.0.0",
         complexity: "O(N) where N is the number of channels.",
         summary: "Listens to channels.", run: subscribe)
 
@@ -34,7 +31,7 @@ enum PubSubCommands {
     }
 
     static let UNSUBSCRIBE = Command(
-        "UNSUBSCRIBE [channel [channel ...]]", unsubscribeFlags, since: "2.0.0",
+        "UNSUBSCRIBE [channel [channel ...]]", listenFlags, since: "2.0.0",
         complexity: "O(N) where N is the number of channels.",
         summary: "Listens to channels no more, or to none.", run: unsubscribe)
 
@@ -45,7 +42,7 @@ enum PubSubCommands {
     }
 
     static let PSUBSCRIBE = Command(
-        "PSUBSCRIBE pattern [pattern ...]", subscribeFlags, since: "2.0.0",
+        "PSUBSCRIBE pattern [pattern ...]", listenFlags, since: "2.0.0",
         complexity: "O(N) where N is the number of patterns.",
         summary: "Listens to all channels whose names match.", run: psubscribe)
 
@@ -56,7 +53,7 @@ enum PubSubCommands {
     }
 
     static let PUNSUBSCRIBE = Command(
-        "PUNSUBSCRIBE [pattern [pattern ...]]", unsubscribeFlags, since: "2.0.0",
+        "PUNSUBSCRIBE [pattern [pattern ...]]", listenFlags, since: "2.0.0",
         complexity: "O(N) where N is the number of patterns.",
         summary: "Listens no more to what matches these patterns, or any.", run: punsubscribe)
 
@@ -67,7 +64,7 @@ enum PubSubCommands {
     }
 
     static let SSUBSCRIBE = Command(
-        "SSUBSCRIBE shardchannel [shardchannel ...]", subscribeFlags, keys: .channel,
+        "SSUBSCRIBE shardchannel [shardchannel ...]", listenFlags, keys: .channel,
         since: "7.0.0", complexity: "O(N) where N is the number of channels.",
         summary: "Listens to shard channels.", run: ssubscribe)
 
@@ -78,7 +75,7 @@ enum PubSubCommands {
     }
 
     static let SUNSUBSCRIBE = Command(
-        "SUNSUBSCRIBE [shardchannel [shardchannel ...]]", unsubscribeFlags, keys: .channel,
+        "SUNSUBSCRIBE [shardchannel [shardchannel ...]]", listenFlags, keys: .channel,
         since: "7.0.0", complexity: "O(N) where N is the number of channels.",
         summary: "Listens to shard channels no more, or to none.", run: sunsubscribe)
 

@@ -41,6 +41,7 @@ extension Call {
     @inline(__always) mutating func look(_ key: borrowing Key) -> HashTable.Place? {
         guard let place = find(key) else {
             statistics.misses &+= 1
+            if !interest.isEmpty { noteMiss(key.bytes) }
             return nil
         }
         statistics.hits &+= 1
@@ -50,9 +51,21 @@ extension Call {
 
     /// The place of `key` for a command that looks at the key, not at its value: counts the hit
     /// or miss and leaves the access clock alone.
-    @inline(__always) mutating func inspect(_ key: borrowing Key) -> HashTable.Place? {
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - isQuiet: Whether nobody hears of a miss.
+    /// - Returns: The place of the key, nil when it does not exist.
+    @inline(__always) mutating func inspect(
+        _ key: borrowing Key, isQuiet: Bool = false
+    ) -> HashTable.Place? {
         let place = find(key)
-        if place == nil { statistics.misses &+= 1 } else { statistics.hits &+= 1 }
+        if place == nil {
+            statistics.misses &+= 1
+            if !interest.isEmpty, !isQuiet { noteMiss(key.bytes) }
+        } else {
+            statistics.hits &+= 1
+        }
         return place
     }
 
@@ -80,6 +93,7 @@ extension Call {
     ) throws(CommandError) -> StringView? {
         guard let record = find(key)?.record else {
             statistics.misses &+= 1
+            if !interest.isEmpty { noteMiss(key.bytes) }
             return nil
         }
         statistics.hits &+= 1
@@ -316,8 +330,15 @@ extension Call {
         if interest.contains(.waiters) { blocking.touch(database, key) }
         if interest.contains(.watchers) { touchWatched(database, key) }
         guard interest.contains(.changes) else { return }
-        let name = String(describing: event)
-        effects.changes.append(
-            Change(database: database, key: key.array, kind: kind, event: name))
+        let change = Change(
+            database: database, key: key.array, kind: kind, event: String(describing: event))
+        // A key is new before anything else happens to it.
+        let first =
+            kind != .new
+            ? nil
+            : effects.changes.firstIndex {
+                $0.database == database && $0.kind != .miss && $0.key == change.key
+            }
+        effects.changes.insert(change, at: first ?? effects.changes.count)
     }
 }

@@ -57,6 +57,7 @@ struct Call: ~Copyable {
     var blocking: Blocking
     var watching = Watching()
     var pubsub = PubSub()
+    var notifications = NotificationClasses(rawValue: 0)
     /// Clients with subscriptions.
     var listenerCount = 0
     /// Slots of clients with something in their outboxes, or whose wait has ended.
@@ -145,11 +146,6 @@ struct Call: ~Copyable {
     mutating func failed(_ text: String, _ word: Bytes, _ rest: String = "") -> CommandError {
         failure = Array(text.utf8) + word.firstBytes(.max, before: 0) + Array(rest.utf8)
         return .text
-    }
-
-    /// Hands the changes of one command to whoever is interested.
-    @inline(never) mutating func deliverChanges() {
-        effects.changes.removeAll(keepingCapacity: true)
     }
 
     /// The client has to authenticate, if a password is set.

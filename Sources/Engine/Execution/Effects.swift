@@ -6,14 +6,14 @@
 
 /// The class of a change, as keyspace notifications name it.
 enum ChangeClass: UInt8, Sendable {
-    case generic, string, list, hash, set, sortedSet, expired, evicted, new
+    case generic, string, list, hash, set, sortedSet, expired, evicted, new, miss
 }
 
 /// Who wants to hear of changes.
 struct Interest: OptionSet, Sendable {
     let rawValue: UInt32
 
-    /// Somebody reads `Effects.changes` at the end of each command.
+    /// Changes are published at the end of each command.
     static let changes = Interest(rawValue: 1 << 0)
     /// Some client waits for a key.
     static let waiters = Interest(rawValue: 1 << 1)

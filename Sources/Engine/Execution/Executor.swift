@@ -94,6 +94,7 @@ struct Executor: ~Copyable {
         }
         call.countsAccesses = call.configuration.maxMemoryPolicy.countsAccesses
         call.clientMemoryLimit = call.configuration.clientMemoryLimit ?? .max
+        call.updateNotifications()
         call.pool.removeAll()
         call.watch.configure(
             call.configuration, ticksPerMicrosecond: call.ticksPerMicrosecond)

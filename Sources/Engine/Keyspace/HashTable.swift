@@ -12,7 +12,7 @@
 //  one cache line per bucket and touches no record. A full bucket turns its last word into a
 //  pointer to a child bucket. Growth and shrinking are incremental: every operation moves one
 //  bucket, and the old table's pages return to the system while it empties. A table with its own
-//  mapping grows only as fast as records come, a bucket for every seven, so that it is as full at
+//  mapping grows only as fast as records come, a bucket for every five, so that it is as full at
 //  one size as at another; it may stay between two sizes for as long as nothing is added.
 //
 //  Hash bits: 0... home bucket; 16...31 beside the address; 56...63 tag.
@@ -43,6 +43,9 @@ import CPlatform
 
     private static var bucketBytes: Int { 64 }
     private static var slotsPerBucket: Int { 7 }
+    /// Records in a bucket, on average, of a table that grows with them: with more, chains cost
+    /// more time than they save memory.
+    private static var recordsPerBucket: Int { 5 }
     private static var chainBit: UInt8 { 0x80 }
     /// Tables from this size on have their own mapping, whose pages can be returned piecewise.
     private static var mappedBytesMin: Int { 256 << 10 }
@@ -131,11 +134,11 @@ import CPlatform
     }
 
     @inline(__always) @unsafe private func home(_ hash: UInt64) -> UnsafeMutableRawPointer {
-        let index = Int(truncatingIfNeeded: hash & oldMask)
-        if moved > index {
-            return unsafe new + Int(truncatingIfNeeded: hash & newMask) &* Self.bucketBytes
-        }
-        return unsafe old + index &* Self.bucketBytes
+        // Chosen without a branch: between two sizes it would go either way.
+        let isMoved = Int(truncatingIfNeeded: hash & oldMask) < moved
+        let mask = isMoved ? newMask : oldMask
+        let base = unsafe isMoved ? new : old
+        return unsafe base + Int(truncatingIfNeeded: hash & mask) &* Self.bucketBytes
     }
 
     /// Calls `body` with each place whose 24 stored hash bits match, until it returns true.
@@ -211,9 +214,7 @@ import CPlatform
     @inline(never) mutating func insert(
         _ record: Record, hash: UInt64, _ heap: inout SlabAllocator
     ) {
-        if moved < 0, count >= (Int(oldMask) &+ 1) &* Self.slotsPerBucket {
-            resize(to: (oldMask << 1) | 1)
-        }
+        if moved < 0, count >= growAt { resize(to: (oldMask << 1) | 1) }
         count &+= 1
         let address = UInt64(UInt(bitPattern: unsafe record.address))
         let word = address | ((hash >> 16) << 48)
@@ -310,12 +311,18 @@ import CPlatform
         unsafe new = Self.make(Int(mask) + 1)
         newMask = mask
         moved = 0
-        let isPaced = mask > oldMask && (Int(oldMask) + 1) * Self.bucketBytes >= Self.mappedBytesMin
-        stepAbove = isPaced ? pace : -1
+        stepAbove = mask > oldMask && isMapped ? pace : -1
     }
 
-    /// As many records as fit into the buckets in use.
-    private var pace: Int { (Int(oldMask) &+ 1 &+ moved) &* Self.slotsPerBucket }
+    private var isMapped: Bool { (Int(oldMask) &+ 1) &* Self.bucketBytes >= Self.mappedBytesMin }
+
+    /// As many records make a table grow that has one size.
+    private var growAt: Int {
+        (Int(oldMask) &+ 1) &* (isMapped ? Self.recordsPerBucket : Self.slotsPerBucket)
+    }
+
+    /// More records than this are too many for the buckets in use.
+    private var pace: Int { (Int(oldMask) &+ 1 &+ moved) &* Self.recordsPerBucket }
 
     /// Below one record per bucket the table shrinks to a quarter.
     @inline(never) private mutating func shrinkIfSparse() {

@@ -345,7 +345,7 @@ extension Directive {
             "latency-tracking-info-percentiles", \.latencyTrackingInfoPercentiles,
             .custom(percentiles), .manyWords),
         .number("latency-monitor-threshold", \.latencyMonitorThreshold, anyInteger),
-        .unused("notify-keyspace-events", .custom(keyspaceEvents), "", Reason.notYet),
+        notifyKeyspaceEvents,
         .unused("tracking-table-max-keys", anyCount, "1000000", Reason.notYet),
         .unused(
             "busy-reply-threshold", anyInteger, "5000", Reason.scripts, alias: "lua-time-limit"),

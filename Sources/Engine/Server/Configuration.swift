@@ -74,6 +74,8 @@ public struct Configuration: Sendable {
     public var protoMaxBulkLength = 512 << 20
     public var clientQueryBufferLimit = 1 << 30
     public var outputBufferLimits = ClientOutputBufferLimits()
+    /// Letters for the classes of changes that are published; nothing publishes none.
+    public var notifyKeyspaceEvents = ""
     /// 0 means no limit.
     public var maxMemory = 0
     /// What all clients together may hold: bytes, or a part of `maxmemory` as `5%`; 0 means any

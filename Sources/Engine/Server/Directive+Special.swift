@@ -95,6 +95,16 @@ extension Directive {
         configuration.outputBufferLimits = limits
     }
 
+    /// Shown in Redis's order, which leaves `n` out beside `A`.
+    static let notifyKeyspaceEvents = Directive(
+        name: "notify-keyspace-events", alias: nil, traits: [], noEffect: nil
+    ) {
+        (try? keyspaceEvents([$0.notifyKeyspaceEvents])) ?? ""
+    } set: { (configuration, words) throws(DirectiveFault) in
+        _ = try keyspaceEvents(words)
+        configuration.notifyKeyspaceEvents = words[0]
+    }
+
     static let replicaOf = Directive(
         name: "replicaof", alias: "slaveof", traits: [.immutable, .manyWords],
         noEffect: Reason.replication

@@ -129,7 +129,7 @@ import Testing
             pair.set(Array("key:\(i)".utf8), Array("v".utf8), .none)
             guard i > 40_000, i % 10_000 == 0 else { continue }
             let tableBytes = pair.database.usedBytes - pair.database.heap.usedBytes
-            #expect(tableBytes < i * 64 / 7 + 4096)
+            #expect(tableBytes < i * 64 / 5 + 4096)
         }
         let isBetweenSizes = pair.database.isResizing
         #expect(isBetweenSizes)
