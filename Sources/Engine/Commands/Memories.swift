@@ -25,7 +25,9 @@ enum Memories {
             guard try args.integer(i + 1) >= 0 else { throw .syntax }
             i += 2
         }
-        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else { return reply.null() }
+        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else {
+            return reply.null()
+        }
         reply.integer(Int64(call.memoryUsage(place.record)))
     }
 

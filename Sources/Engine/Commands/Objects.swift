@@ -40,7 +40,9 @@ enum Objects {
     @Sendable static func objectEncoding(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else { return reply.null() }
+        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else {
+            return reply.null()
+        }
         reply.bulk(String(describing: encodingName(place.record)))
     }
 
@@ -67,7 +69,9 @@ enum Objects {
     @Sendable static func objectIdleTime(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else { return reply.null() }
+        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else {
+            return reply.null()
+        }
         if call.configuration.maxMemoryPolicy.countsAccesses {
             throw call.failed(
                 "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
@@ -91,7 +95,9 @@ enum Objects {
     @Sendable static func objectFreq(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else { return reply.null() }
+        guard let place = call.inspect(call.key(args[2]), isQuiet: true) else {
+            return reply.null()
+        }
         guard call.configuration.maxMemoryPolicy.countsAccesses else {
             throw call.failed(
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please "

@@ -261,7 +261,8 @@ enum Info {
         lines.add("pubsub_patterns", call.pubsub.nameCount(.pattern))
         lines.add("pubsubshard_channels", call.pubsub.nameCount(.shardChannel))
         lines.add([
-            "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+            "latest_fork_usec", "total_forks", "migrate_cached_sockets",
+            "slave_expires_tracked_keys",
             "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
             "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
             "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
