@@ -165,4 +165,93 @@ struct RedisPyTests {
             asyncio.run(main())
             """)
     }
+
+    @Test(arguments: [2, 3]) func `counters, locks and a chat`(version: Int) throws {
+        let server = try EmbeddedServer()
+        try check(
+            server, version,
+            """
+            r = redis.Redis(port=port, protocol=protocol, decode_responses=True)
+            def count(pipe):
+                value = int(pipe.get('n') or 0)
+                pipe.multi()
+                pipe.set('n', value + 1)
+            def work():
+                c = redis.Redis(port=port, protocol=protocol)
+                for _ in range(50): c.transaction(count, 'n')
+            threads = [threading.Thread(target=work) for _ in range(6)]
+            [t.start() for t in threads]; [t.join() for t in threads]
+            assert r.get('n') == '300'
+            # The library's own release is a script, and scripts do not exist yet.
+            class Lock(redis.lock.Lock):
+                def register_scripts(self): pass
+                def do_release(self, token):
+                    def give_back(pipe):
+                        assert pipe.get(self.name) == token
+                        pipe.multi()
+                        pipe.delete(self.name)
+                    self.redis.transaction(give_back, self.name)
+            shared = []
+            def careful():
+                c = redis.Redis(port=port, protocol=protocol)
+                for _ in range(10):
+                    with c.lock('lock', timeout=20, sleep=0.001, lock_class=Lock):
+                        seen = len(shared); shared.append(seen); assert len(shared) == seen + 1
+            threads = [threading.Thread(target=careful) for _ in range(4)]
+            [t.start() for t in threads]; [t.join() for t in threads]
+            assert shared == list(range(40))
+            """
+                + chat)
+    }
+
+    private var chat: String {
+        """
+
+        people = [redis.Redis(port=port, protocol=protocol, decode_responses=True).pubsub()
+                  for _ in range(5)]
+        for i, p in enumerate(people):
+            p.subscribe('room'); p.psubscribe('private:%d:*' % i)
+            for _ in range(2): assert p.get_message(timeout=20)['type'].endswith('subscribe')
+        for i in range(20):
+            assert r.publish('room', 'hello %d' % i) == 5
+            assert r.publish('private:%d:x' % (i % 5), 'psst') == 1
+        for i, p in enumerate(people):
+            got = []
+            while len(got) < 24:
+                m = p.get_message(timeout=20)
+                assert m is not None
+                got.append((m['type'], m['channel'], m['data']))
+            assert [d for t, c, d in got if t == 'message'] == ['hello %d' % k for k in range(20)]
+            assert [c for t, c, d in got if t == 'pmessage'] == ['private:%d:x' % i] * 4
+            p.close()
+        """
+    }
+
+    @Test func `a cache on the client's side`() throws {
+        let server = try EmbeddedServer()
+        try check(
+            server, 3,
+            """
+            import time
+            from redis.cache import CacheConfig
+            r = redis.Redis(port=port, protocol=3, decode_responses=True,
+                            cache_config=CacheConfig(max_size=100))
+            w = redis.Redis(port=port, decode_responses=True)
+            w.set('k', '1')
+            def reads(): return w.info('commandstats')['cmdstat_get']['calls']
+            assert r.get('k') == '1'
+            before = reads()
+            for _ in range(10): assert r.get('k') == '1'
+            assert reads() == before, 'the copy was not used'
+            w.set('k', '2')
+            end = time.time() + 20
+            while r.get('k') != '2': assert time.time() < end
+            w.set('k', '3', px=30)
+            while r.get('k') is not None: assert time.time() < end
+            for i in range(50): r.get('x:%d' % i)
+            w.flushall()
+            w.set('x:7', 'new')
+            while r.get('x:7') != 'new': assert time.time() < end
+            """)
+    }
 }

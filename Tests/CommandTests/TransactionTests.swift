@@ -45,6 +45,73 @@ struct TransactionTests {
         }
     }
 
+    /// Clients send transactions in pieces, all at once; the numbers that a counter gives them put
+    /// them in an order in which a model answers the same.
+    @Test(arguments: [1, 2, 3]) func `transactions have an order`(seed: UInt64) throws {
+        let server = try EmbeddedServer()
+        let clients = try (0..<12).map { _ in try server.connect() }
+        var random = SeededRandom(seed: seed)
+        var run: [(order: Int, requests: [[String]], replies: [RESPValue])] = []
+        for _ in 0..<40 {
+            let requests = clients.map { _ in
+                (0..<Int.random(in: 1...6, using: &random)).map { _ in Self.step(&random) }
+            }
+            var rest = requests.map { steps in
+                ([["MULTI"], ["INCR", "order"]] + steps + [["EXEC"]])
+                    .flatMap { RESPClient.request($0) }
+            }
+            while rest.contains(where: { !$0.isEmpty }) {
+                let i = Int.random(in: 0..<clients.count, using: &random)
+                let piece = rest[i].prefix(Int.random(in: 1...40, using: &random))
+                rest[i].removeFirst(piece.count)
+                try clients[i].write(Array(piece))
+            }
+            for (i, client) in clients.enumerated() {
+                let replies = try #require(client.replies(requests[i].count + 3).last).items
+                let order = try #require(replies.first?.integer)
+                run.append((order, requests[i], Array(replies.dropFirst())))
+            }
+        }
+        var model: [String: Int] = [:]
+        for (expected, transaction) in run.sorted(by: { $0.order < $1.order }).enumerated() {
+            #expect(transaction.order == expected + 1)
+            let answers = transaction.requests.map { Self.answer($0, &model) }
+            #expect(answers == transaction.replies)
+        }
+    }
+
+    private static func step(_ random: inout SeededRandom) -> [String] {
+        let key = ["a", "b", "c"][Int.random(in: 0..<3, using: &random)]
+        let value = String(Int.random(in: 0..<100, using: &random))
+        switch Int.random(in: 0..<5, using: &random) {
+        case 0: return ["GET", key]
+        case 1: return ["INCRBY", key, value]
+        case 2: return ["GETSET", key, value]
+        case 3: return ["DEL", key]
+        default: return ["EXISTS", key]
+        }
+    }
+
+    /// What a server would answer on which nothing else happens.
+    private static func answer(_ words: [String], _ model: inout [String: Int]) -> RESPValue {
+        let old = model[words[1]]
+        let text = old.map { RESPValue.bulk("\($0)") } ?? .null
+        switch words[0] {
+        case "GET": return text
+        case "INCRBY":
+            let sum = (old ?? 0) + (Int(words[2]) ?? 0)
+            model[words[1]] = sum
+            return .integer(sum)
+        case "GETSET":
+            model[words[1]] = Int(words[2])
+            return text
+        case "DEL":
+            model[words[1]] = nil
+            return .integer(old == nil ? 0 : 1)
+        default: return .integer(old == nil ? 0 : 1)
+        }
+    }
+
     @Test func `time ends a transaction whose key had a deadline`() throws {
         let server = try EmbeddedServer()
         let a = try server.connect(), b = try server.connect()

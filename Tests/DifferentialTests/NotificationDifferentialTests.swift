@@ -37,7 +37,7 @@ struct NotificationDifferentialTests {
 
     @Test func `the same events come in the same order`() throws {
         let pair = try Pair()
-        let words = ["CONFIG", "SET", "notify-keyspace-events", "KEAnm"].map { Array($0.utf8) }
+        let words = ["CONFIG", "SET", "notify-keyspace-events", "KEAnmoc"].map { Array($0.utf8) }
         let (ours, theirs) = try pair.send(words)
         #expect(ours.bytes == theirs.bytes)
         let listeners = try (

@@ -9,38 +9,6 @@ struct PubSubDifferentialTests {
         Programs.environment("MARTLET_DIFF_SEED").flatMap { UInt64($0) } ?? 1
     private static let stepsPerSequence = 60
 
-    /// Two listeners and a publisher on one server.
-    private struct Side {
-        let clients: [RESPClient]
-        private var marks = 0
-
-        init(port: Int, versions: [Int]) throws {
-            clients = try versions.map { try RESPClient(port: port, version: $0) }
-        }
-
-        /// Sends a request, and returns all that its client gets up to an answer to a PING.
-        mutating func send(_ i: Int, _ words: [String]) throws -> [String] {
-            try clients[i].write(RESPClient.request(words.map { Array($0.utf8) }))
-            return try drain(i)
-        }
-
-        mutating func drain(_ i: Int) throws -> [String] {
-            marks += 1
-            let mark = "mark:\(marks)"
-            try clients[i].write(RESPClient.request(["PING", mark].map { Array($0.utf8) }))
-            var got: [String] = []
-            while true {
-                let reply = try clients[i].reply()
-                if reply.value.text == mark || reply.value.item(1)?.text == mark,
-                    reply.value.items.count == 2 || reply.value.text == mark
-                {
-                    return got
-                }
-                got.append(shown(reply.bytes))
-            }
-        }
-    }
-
     @Test(arguments: [[2, 2, 2], [3, 3, 3], [2, 3, 2], [3, 2, 3]])
     func `listeners get the same messages`(versions: [Int]) throws {
         let server = try EmbeddedServer(), peer = try PeerServer()
@@ -48,7 +16,10 @@ struct PubSubDifferentialTests {
             var random = SeededRandom(seed: seed)
             var ours = try Side(port: server.port, versions: versions)
             var theirs = try Side(port: peer.port, versions: versions)
-            defer { for client in ours.clients + theirs.clients { client.close() } }
+            defer {
+                ours.close()
+                theirs.close()
+            }
             var history = ["seed \(seed), \(versions)"]
             for _ in 0..<Self.stepsPerSequence {
                 let i = Int.random(in: 0..<3, using: &random)

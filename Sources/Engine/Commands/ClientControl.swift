@@ -4,8 +4,7 @@ enum ClientControl {
     static let family = Family(
         group: .connection,
         commands: [
-            CLIENT_PAUSE, CLIENT_UNPAUSE, CLIENT_UNBLOCK, CLIENT_TRACKINGINFO, CLIENT_GETREDIR,
-            CLIENT_CAPA,
+            CLIENT_PAUSE, CLIENT_UNPAUSE, CLIENT_UNBLOCK, CLIENT_CAPA,
         ])
 
     // MARK: - Pauses
@@ -94,38 +93,7 @@ enum ClientControl {
             "'. Try CLIENT HELP.")
     }
 
-    // MARK: - Tracking and abilities
-
-    static let CLIENT_TRACKINGINFO = Command(
-        "CLIENT TRACKINGINFO", [.noscript, .loading, .stale], since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Tells how the keys of the connection are tracked.",
-        run: trackingInfo)
-
-    @Sendable static func trackingInfo(
-        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
-    ) throws(CommandError) {
-        reply.map(3)
-        reply.bulk("flags")
-        reply.set(1)
-        reply.bulk("off")
-        reply.bulk("redirect")
-        reply.integer(-1)
-        reply.bulk("prefixes")
-        reply.array(0)
-    }
-
-    static let CLIENT_GETREDIR = Command(
-        "CLIENT GETREDIR", [.noscript, .loading, .stale], since: "6.0.0",
-        complexity: "O(1)",
-        summary: "Returns the id of the connection that gets the invalidations of this one.",
-        run: getRedirection)
-
-    @Sendable static func getRedirection(
-        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
-    ) throws(CommandError) {
-        reply.integer(-1)
-    }
+    // MARK: - Abilities
 
     static let CLIENT_CAPA = Command(
         "CLIENT CAPA capability [capability ...]", [.noscript, .loading, .stale],

@@ -352,6 +352,7 @@ enum Clients {
             [
                 "CAPA <option> [<option> ...]",
                 "    Tell what this client can do: redirect.",
+                "CACHING (YES|NO)", "    Track, or do not track, the keys of the next command.",
                 "GETNAME", "    Return the name of the connection.",
                 "GETREDIR", "    Return the id of the client that gets invalidations.",
                 "ID", "    Return the id of the connection.",
@@ -374,6 +375,9 @@ enum Clients {
                 "SETINFO (LIB-NAME|LIB-VER) <value>",
                 "    Record which client library is speaking.",
                 "SETNAME <name>", "    Name the connection.",
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+                "         [OPTIN] [OPTOUT] [NOLOOP]",
+                "    Tell when keys change that this connection has read.",
                 "TRACKINGINFO", "    Tell how keys are tracked.",
                 "UNBLOCK <client-id> [TIMEOUT|ERROR]",
                 "    End the wait of another connection, as if its time were up or with an error.",

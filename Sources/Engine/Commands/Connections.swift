@@ -79,6 +79,8 @@ enum Connections {
         call.takeTransaction()
         call.unsubscribeAll(slot)
         call.session.raised.remove(.listener)
+        call.endTracking(slot)
+        call.endMonitoring(slot)
         call.session.database = 0
         call.session.version = .resp2
         call.session.replies = .on

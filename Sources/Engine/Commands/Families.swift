@@ -5,7 +5,8 @@ extension Family {
         Strings.family, LongestCommonSubsequences.family, Lists.family, Hashes.family, Sets.family,
         SortedSets.family, Keys.family, Sorting.family, Expirations.family, Objects.family,
         Connections.family, Clients.family,
-        ClientControl.family, CommandIntrospection.family, Configs.family, Servers.family,
+        ClientControl.family, ClientTracking.family, Monitors.family, CommandIntrospection.family,
+        Configs.family, Servers.family,
         CommandLogs.family, Latencies.family, Memories.family, Debugging.family,
         TransactionCommands.family, PubSubCommands.family,
     ]

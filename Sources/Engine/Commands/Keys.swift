@@ -92,8 +92,11 @@ enum Keys {
         guard call.inspect(args.key, isQuiet: true) != nil else { throw .noSuchKey }
         if !args[1].equals(args[2]) {
             let target = call.key(args[2])
+            let new = call.find(args.key)?.record.kind.type
+            let old = call.find(target)?.record.kind.type
             call.discard(target)
             rename(args, target, &call)
+            if let new { call.overwritten(target, old, by: new) }
         }
         reply.ok()
     }
@@ -144,18 +147,19 @@ enum Keys {
             }
         }
         if database == call.session.database, args[1].equals(args[2]) { throw .sameObject }
-        guard call.look(args.key) != nil else { return reply.integer(0) }
+        guard let type = call.look(args.key)?.record.kind.type else { return reply.integer(0) }
         let target = call.key(args[2])
         let home = call.session.database
         call.session.database = database
-        let exists = call.exists(target)
-        if exists, replace { call.discard(target) }
+        let old = call.find(target)?.record.kind.type
+        if replace { call.discard(target) }
         call.session.database = home
-        if exists, !replace { return reply.integer(0) }
+        if old != nil, !replace { return reply.integer(0) }
         call.copy(args.key, to: target, in: database)
         call.inDatabase(database) {
             $0.created(target)
             $0.changed(target, .generic, "copy_to")
+            $0.overwritten(target, old, by: type)
         }
         reply.integer(1)
     }

@@ -133,7 +133,8 @@ enum PubSubCommands {
     // MARK: - Publishing
 
     static let PUBLISH = Command(
-        "PUBLISH channel message", [.pubsub, .loading, .stale, .fast], since: "2.0.0",
+        "PUBLISH channel message", [.pubsub, .loading, .stale, .fast, .mayReplicate],
+        since: "2.0.0",
         complexity: "O(N+M) where N is the number of listeners and M that of all patterns.",
         summary: "Sends a message to everyone who listens to a channel.", run: publish)
 
@@ -144,7 +145,8 @@ enum PubSubCommands {
     }
 
     static let SPUBLISH = Command(
-        "SPUBLISH shardchannel message", [.pubsub, .loading, .stale, .fast], keys: .channel,
+        "SPUBLISH shardchannel message", [.pubsub, .loading, .stale, .fast, .mayReplicate],
+        keys: .channel,
         since: "7.0.0", complexity: "O(N) where N is the number of listeners.",
         summary: "Sends a message to everyone who listens to a shard channel.", run: spublish)
 

@@ -61,6 +61,7 @@ enum Servers {
     ) throws(CommandError) {
         let isLazy = try isLazyFlush(args, call)
         call.flush(call.session.database, isLazy: isLazy)
+        call.invalidateAll()
         reply.ok()
     }
 
@@ -78,6 +79,7 @@ enum Servers {
     ) throws(CommandError) {
         let isLazy = try isLazyFlush(args, call)
         for i in 0..<call.keyspace.count { call.flush(i, isLazy: isLazy) }
+        call.invalidateAll()
         reply.ok()
     }
 

@@ -270,6 +270,7 @@ extension Sets {
             return reply.integer(0)
         }
         let place = call.find(args.key)
+        call.overwritten(args.key, place?.record.kind.type, by: .set)
         call.store(&builder, args.key, place, looksForIntegers: looksForIntegers)
         if place == nil { call.created(args.key) }
         call.changed(args.key, .set, event)

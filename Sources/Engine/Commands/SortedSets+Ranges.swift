@@ -288,6 +288,7 @@ extension SortedSets {
             return reply.integer(0)
         }
         let place = call.find(args.key)
+        call.overwritten(args.key, place?.record.kind.type, by: .sortedSet)
         call.store(builder, args.key, place)
         if place == nil { call.created(args.key) }
         call.changed(args.key, .sortedSet, event)

@@ -258,9 +258,10 @@ enum Sorting {
             _ = call.remove(key)
             return
         }
-        let isNew = !call.exists(key)
+        let old = call.find(key)?.record.kind.type
+        call.overwritten(key, old, by: .list)
         call.makeList(key, rows)
-        if isNew { call.created(key) }
+        if old == nil { call.created(key) }
         call.changed(key, .list, "sortstore")
     }
 }

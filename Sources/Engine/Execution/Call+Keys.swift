@@ -134,6 +134,9 @@ extension Call {
         _ key: borrowing Key, to value: Bytes, expiry: Expiry = .none, event: StaticString
     ) {
         let place = find(key)
+        if !interest.isEmpty, let place {
+            overwritten(key, place.record.kind.type, by: .string)
+        }
         if !touchesPlainly, let place { return setUsed(key, place, value, expiry, event) }
         keyspace.databases[session.database].setString(
             key, at: place, value, expiry, clock: clock)
@@ -318,6 +321,15 @@ extension Call {
         if !interest.isEmpty { note(key.bytes, kind, event, session.database) }
     }
 
+    /// The whole value of a key gives way to another, of which another event tells as well.
+    @inline(never) mutating func overwritten(
+        _ key: borrowing Key, _ old: ValueType?, by new: ValueType
+    ) {
+        guard let old, interest.contains(.changes) else { return }
+        noted(key, .overwritten, "overwritten")
+        if old != new { noted(key, .typeChanged, "type_changed") }
+    }
+
     /// A key that did not exist before came into being.
     @inline(__always) mutating func created(_ key: borrowing Key) {
         if !interest.isEmpty { note(key.bytes, .new, "new", session.database) }
@@ -329,6 +341,9 @@ extension Call {
         attention.insert(.changes)
         if interest.contains(.waiters) { blocking.touch(database, key) }
         if interest.contains(.watchers) { touchWatched(database, key) }
+        if interest.contains(.trackers), kind != .new {
+            invalidate(key, isOwn: kind != .expired && kind != .evicted)
+        }
         guard interest.contains(.changes) else { return }
         let change = Change(
             database: database, key: key.array, kind: kind, event: String(describing: event))

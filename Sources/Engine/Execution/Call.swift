@@ -29,6 +29,10 @@ struct Attention: OptionSet, Sendable {
     static let transaction = Attention(rawValue: 1 << 8)
     /// There is something in the client's own outbox.
     static let ownPost = Attention(rawValue: 1 << 9)
+    /// Somebody wants to hear of each request of this client.
+    static let observed = Attention(rawValue: 1 << 10)
+    /// The request did not run.
+    static let refused = Attention(rawValue: 1 << 11)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -58,6 +62,11 @@ struct Call: ~Copyable {
     var watching = Watching()
     var pubsub = PubSub()
     var notifications = NotificationClasses(rawValue: 0)
+    var trackingTable = TrackingTable()
+    /// Slots of clients that MONITOR shows requests.
+    var monitors: [Int] = []
+    /// What happens now, no client has asked for.
+    var isHousekeeping = false
     /// Clients with subscriptions.
     var listenerCount = 0
     /// Slots of clients with something in their outboxes, or whose wait has ended.

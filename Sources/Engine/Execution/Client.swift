@@ -20,6 +20,8 @@ struct Gates: OptionSet, Sendable {
     static let transaction = Gates(rawValue: 1 << 4)
     /// The client listens to channels and speaks RESP2, where a message looks like a reply.
     static let listener = Gates(rawValue: 1 << 5)
+    /// The client is shown the requests of others.
+    static let monitor = Gates(rawValue: 1 << 6)
 }
 
 /// What happens to the replies of a client.
@@ -47,6 +49,8 @@ struct Session: BitwiseCopyable {
     var noTouch = false
     /// A blocking command answers at once, as if its time were up.
     var deniesBlocking = false
+    /// Is told when keys change that it has read.
+    var isTracking = false
 }
 
 /// The kinds of clients that filters and limits name.
@@ -91,6 +95,8 @@ struct Client: ~Copyable {
     var subscriptions = Subscriptions()
     /// Has subscriptions, as far as `Call.listenerCount` knows.
     var isListener = false
+    /// What the client wants to be told of keys.
+    var tracking: Tracking?
     /// What other clients' commands and the server have for this one.
     var outbox = ByteBuffer()
     /// Stands in `Call.posted`.

@@ -40,7 +40,7 @@ struct CommandFlags: OptionSet, Sendable {
             (.pubsub, "pubsub"), (.noscript, "noscript"), (.blocking, "blocking"),
             (.loading, "loading"), (.stale, "stale"), (.skipMonitor, "skip_monitor"),
             (.skipSlowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-            (.noAuth, "no_auth"), (.mayReplicate, "may_replicate"),
+            (.noAuth, "no_auth"),
             (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
             (.noMandatoryKeys, "no_mandatory_keys"), (.movableKeys, "movablekeys"),
             (.allowBusy, "allow_busy"),

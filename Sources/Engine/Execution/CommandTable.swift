@@ -222,6 +222,9 @@ struct CommandTable: ~Copyable {
         gates.insert(.pause)
         if !TransactionCommands.immediate.contains(document.fullName) { gates.insert(.transaction) }
         if !PubSubCommands.whileListening.contains(document.fullName) { gates.insert(.listener) }
+        if !document.flags.isDisjoint(with: [.write, .readonly, .mayReplicate]) {
+            gates.insert(.monitor)
+        }
         // What it runs may write.
         if document.fullName == "exec" { gates.insert(.pauseWrites) }
         if !document.flags.isDisjoint(with: [.write, .mayReplicate]) { gates.insert(.pauseWrites) }

@@ -7,6 +7,7 @@
 /// The class of a change, as keyspace notifications name it.
 enum ChangeClass: UInt8, Sendable {
     case generic, string, list, hash, set, sortedSet, expired, evicted, new, miss
+    case overwritten, typeChanged
 }
 
 /// Who wants to hear of changes.
@@ -19,6 +20,8 @@ struct Interest: OptionSet, Sendable {
     static let waiters = Interest(rawValue: 1 << 1)
     /// Some client watches a key.
     static let watchers = Interest(rawValue: 1 << 2)
+    /// Some client holds copies of keys.
+    static let trackers = Interest(rawValue: 1 << 3)
 }
 
 /// One change of one key.

@@ -82,6 +82,8 @@ extension Executor {
         freeDoomed(until: end)
         let isExpiryOn = call.isActiveExpiryOn && call.pause == nil
         var isOut = !isExpiryOn
+        call.isHousekeeping = true
+        defer { call.isHousekeeping = false }
         for i in 0..<call.keyspace.usedCount where !isOut {
             isOut = expireDue(in: i, until: end)
         }

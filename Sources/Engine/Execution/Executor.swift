@@ -188,6 +188,7 @@ struct Executor: ~Copyable {
         reply.version = call.session.version
         call.attention = call.session.replies == .on ? [] : .silence
         if count >= call.watch.requestBytes { call.attention.insert(.sizes) }
+        if call.isObserved { call.attention.insert(.observed) }
         call.updateTouching()
         replyStart = reply.out.count
         // A large reply calls for attention too.
@@ -418,6 +419,8 @@ struct Executor: ~Copyable {
             call.attention.remove(.transaction)
             runTransaction(&reply)
         }
+        if call.attention.contains(.observed) { observe(input, i) }
+        call.attention.remove(.refused)
         note(input, i, replyBytes: reply.byteCount(from: mark))
         if call.attention.contains(.changes) {
             call.deliverChanges()
@@ -436,6 +439,15 @@ struct Executor: ~Copyable {
         }
         isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
+    }
+
+    /// Shows the request to whom it concerns, if it ran.
+    private mutating func observe(_ input: Bytes, _ i: Int) {
+        guard !call.attention.contains(.refused) else { return call.endCaching(after: -1) }
+        let request = batch[i]
+        let args = arguments(input, Int(request.first), Int(request.count), request.hash)
+        call.observe(args, call.command)
+        call.endCaching(after: call.command)
     }
 
     /// Keeps the request in the logs if it took long, or if it or its reply is large.
@@ -478,6 +490,7 @@ struct Executor: ~Copyable {
     @inline(never) private mutating func isRefused(
         _ id: Int, _ refusals: Gates, _ args: borrowing Arguments, _ reply: inout Reply
     ) -> Bool {
+        call.attention.insert(.refused)
         let arity = call.commands.entries[id].arityMin...call.commands.entries[id].arityMax
         let error: CommandError
         if !arity.contains(Int32(truncatingIfNeeded: args.count)) {
@@ -490,6 +503,8 @@ struct Executor: ~Copyable {
             error = call.failed(
                 "ERR Can't execute '\(call.commands.fullName(id))': only (P|S)SUBSCRIBE / "
                     + "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+        } else if refusals.contains(.monitor) {
+            error = call.failed("ERR Replica can't interact with the keyspace")
         } else if refusals.contains(.transaction),
             call.commands.entries[id].flags.contains(.noMulti)
         {
@@ -503,6 +518,7 @@ struct Executor: ~Copyable {
             reply.simple("QUEUED")
             return true
         } else {
+            call.attention.remove(.refused)
             return false
         }
         call.commandStatistics.noteRejection(id)
@@ -533,6 +549,7 @@ struct Executor: ~Copyable {
         if args[0].equalsIgnoringCase("post") || args[0].equalsIgnoringCase("host:") {
             return refuseBrowser()
         }
+        call.attention.insert(.refused)
         call.abortTransaction()
         if code == Int(Request.unknownSubcommand) {
             let container = args[0].text.uppercased()

@@ -16,7 +16,7 @@ struct NotificationClasses: OptionSet, Sendable {
 
     private static let letters: [Character: ChangeClass] = [
         "g": .generic, "$": .string, "l": .list, "h": .hash, "s": .set, "z": .sortedSet,
-        "x": .expired, "e": .evicted, "n": .new, "m": .miss,
+        "x": .expired, "e": .evicted, "n": .new, "m": .miss, "o": .overwritten, "c": .typeChanged,
     ]
 
     /// The classes that the directive's value names.
@@ -27,7 +27,7 @@ struct NotificationClasses: OptionSet, Sendable {
             case "K": classes.insert(.byKey)
             case "E": classes.insert(.byEvent)
             case "A":
-                for (letter, kind) in Self.letters where letter != "n" && letter != "m" {
+                for (letter, kind) in Self.letters where !"nmoc".contains(letter) {
                     classes.insert(NotificationClasses(kind))
                 }
             default:

@@ -142,6 +142,7 @@ extension Executor {
     mutating func runTransaction(_ reply: inout Reply) {
         let queue = call.takeTransaction()?.queue ?? []
         let deniesBlocking = call.session.deniesBlocking
+        let exec = call.command
         call.session.deniesBlocking = true
         reply.array(queue.count)
         for item in queue {
@@ -153,13 +154,22 @@ extension Executor {
                 fail(error, item.command, mark, &reply)
             }
             call.noteCall(item, ticks: cp_ticks() &- start)
+            if call.attention.contains(.observed) { call.observe(item, hash) }
         }
         call.session.deniesBlocking = deniesBlocking
+        call.command = exec
         call.statistics.commands &+= queue.count
     }
 }
 
 extension Call {
+    /// Shows a command of a transaction to whom it concerns.
+    fileprivate mutating func observe(_ item: QueuedCommand, _ hash: UInt64) {
+        try? item.words.withArguments(hash: hash) { args throws(CommandError) in
+            observe(args, item.command)
+        }
+    }
+
     /// Counts a command of a transaction, and keeps it in the log if it took long.
     fileprivate mutating func noteCall(_ item: QueuedCommand, ticks: UInt64) {
         commandStatistics.noteCheckedCall(item.command, ticks: ticks)

@@ -144,9 +144,15 @@ extension Call {
 
     private func appendFlags(_ slot: Int, _ own: Session, to line: inout ByteBuffer) {
         let start = line.count
+        if monitors.contains(slot) { line.append("O") }
         if clients[slot].isListener { line.append("P") }
         if clients[slot].transaction != nil { line.append("x") }
         if clients[slot].wait != nil || clients[slot].isHeld { line.append("b") }
+        if let tracking = clients[slot].tracking {
+            line.append("t")
+            if tracking.isBroken { line.append("R") }
+            if tracking.isBroadcasting { line.append("B") }
+        }
         if clients[slot].hasSeenChange { line.append("d") }
         if clients[slot].isDoomed { line.append("A") }
         if own.isUnixSocket { line.append("U") }
@@ -169,6 +175,12 @@ extension Call {
         line.append(isHolding ? " events=rw" : " events=r")
     }
 
+    /// Id of the client that gets the invalidations of this one; 0 is itself, -1 there are none.
+    func redirection(of slot: Int) -> Int {
+        guard let tracking = clients[slot].tracking else { return -1 }
+        return Int(tracking.redirection?.id ?? 0)
+    }
+
     /// What the client speaks, and how much it has said.
     private func appendOrigin(
         _ slot: Int, _ own: Session, isCaller: Bool, to line: inout ByteBuffer
@@ -176,7 +188,9 @@ extension Call {
         let last = isCaller ? command : Int(clients[slot].lastCommand)
         line.append(" cmd=")
         if last >= 0 { line.append(copying: commands.fullName(last)) } else { line.append("NULL") }
-        line.append(" user=default redir=-1 resp=")
+        line.append(" user=default redir=")
+        line.append(decimal: redirection(of: slot))
+        line.append(" resp=")
         line.append(decimal: Int(own.version.rawValue))
         line.append(" lib-name=")
         line.append(clients[slot].libraryName.span)

@@ -121,7 +121,7 @@ enum Info {
         lines.add("client_recent_max_input_buffer", input)
         lines.add("client_recent_max_output_buffer", output)
         lines.add("blocked_clients", call.blocking.count + held)
-        lines.add("tracking_clients", 0)
+        lines.add("tracking_clients", call.trackingTable.clientCount)
         lines.add("pubsub_clients", call.listenerCount)
         lines.add("watching_clients", watching)
         lines.add("clients_in_timeout_table", call.blocking.timedCount)
@@ -265,9 +265,11 @@ enum Info {
             "slave_expires_tracked_keys",
             "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
             "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-            "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
-            "unexpected_error_replies",
         ])
+        lines.add("tracking_total_keys", call.trackingTable.keyCount)
+        lines.add("tracking_total_items", call.trackingTable.itemCount)
+        lines.add("tracking_total_prefixes", call.trackingTable.prefixCount)
+        lines.add("unexpected_error_replies", 0)
         lines.add("total_error_replies", s.errorReplies)
         lines.add("dump_payload_sanitizations", 0)
         lines.add("total_reads_processed", s.reads)

@@ -346,7 +346,7 @@ extension Directive {
             .custom(percentiles), .manyWords),
         .number("latency-monitor-threshold", \.latencyMonitorThreshold, anyInteger),
         notifyKeyspaceEvents,
-        .unused("tracking-table-max-keys", anyCount, "1000000", Reason.notYet),
+        .number("tracking-table-max-keys", \.trackingTableMaxKeys, anyCount),
         .unused(
             "busy-reply-threshold", anyInteger, "5000", Reason.scripts, alias: "lua-time-limit"),
         .unused(

@@ -135,6 +135,8 @@ public struct Configuration: Sendable {
     public var commandlogLargeReplyMaxLen = 128
     /// Whether histograms of durations are shown.
     public var latencyTracking = true
+    /// Keys that are remembered for clients which keep copies; 0 is no limit.
+    public var trackingTableMaxKeys = 1_000_000
     /// Percentiles that INFO latencystats shows.
     public var latencyTrackingInfoPercentiles = "50 99 99.9"
     /// Milliseconds from which on the latency monitor takes a sample; 0 turns it off.

@@ -197,14 +197,14 @@ extension Directive {
         let all = "g$lshzxetd"
         var chosen: Set<Character> = []
         for letter in words[0] {
-            guard letter == "A" || (all + "KEmn").contains(letter) else {
+            guard letter == "A" || (all + "KEmnoc").contains(letter) else {
                 throw DirectiveFault(
                     "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
             }
             if letter == "A" { chosen.formUnion(all) } else { chosen.insert(letter) }
         }
         let hasAll = chosen.isSuperset(of: all)
-        let classes = hasAll ? "A" : (all + "n").filter { chosen.contains($0) }
+        let classes = hasAll ? "A" : (all + "noc").filter { chosen.contains($0) }
         return classes + "KEm".filter { chosen.contains($0) }
     }
 }

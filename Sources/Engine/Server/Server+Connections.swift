@@ -156,6 +156,7 @@ extension Server {
 
     /// Delivers what commands had for other clients than their own.
     mutating func deliverPosts() {
+        executor.call.sendBroadcasts()
         guard !executor.call.posted.isEmpty else { return }
         let slots = executor.call.posted
         executor.call.posted = []
@@ -404,6 +405,8 @@ extension Server {
         executor.call.endWait(slot)
         executor.call.unwatch(slot)
         executor.call.unsubscribeAll(slot)
+        executor.call.endTracking(slot)
+        executor.call.endMonitoring(slot)
         executor.call.clients.close(slot)
     }
 
