@@ -235,6 +235,30 @@ SORTED_SET_LOADS = [
     ),
 ]
 
+TRANSACTION = ";".join(["MULTI", *[f"SET key:__rand__ {VALUE}"] * 10, "EXEC"])
+MESSAGE_LOADS = [
+    Load(
+        "multi",
+        "MULTI of 10 SETs, pipeline 16",
+        {"command": TRANSACTION, "pipeline": 16},
+        title="Transactions and messages",
+        rate_bar=1.3,
+        setup=(("PING", 1),),
+    ),
+    *(
+        Load(
+            f"publish-{subscribers}",
+            f"PUBLISH to {subscribers:,} subscribers, pipeline 16",
+            {"command": f"PUBLISH channel {VALUE}", "pipeline": 16, "subscribers": subscribers},
+            title="Transactions and messages",
+            clients=10,
+            rate_bar=1.5,
+            setup=(("PING", 1),),
+        )
+        for subscribers in (1, 50, 1000)
+    ),
+]
+
 LOADS = [
     *PLAIN_LOADS,
     *LOOP_LOADS,
@@ -243,6 +267,7 @@ LOADS = [
     *COLLECTION_LOADS,
     *SET_OPERATION_LOADS,
     *SORTED_SET_LOADS,
+    *MESSAGE_LOADS,
 ]
 
 
@@ -391,6 +416,30 @@ def measure_connections(settings: Settings) -> Result:
         "connections",
         "Connections",
         f"growth of resident memory by {IDLE_CONNECTIONS:,} connections, each after one PING",
+        [figure],
+        survey.failures,
+    )
+
+
+LISTENERS = 1000
+CHANNELS_EACH = 100
+
+
+def measure_subscriptions(settings: Settings) -> Result:
+    survey = Survey(settings)
+    figure = Figure("100,000 subscriptions", "MiB", Bar(0.75, of_best_peer=True))
+    for candidate in survey.rounds(1):
+        with survey.attempt(candidate), Server(candidate) as server:
+            before = server.settled_resident_bytes()
+            with load.started(server, idle=LISTENERS, subscriptions=CHANNELS_EACH) as listeners:
+                listeners.first_line()
+                grown = server.settled_resident_bytes() - before
+            figure.add(candidate.name, grown / (1 << 20))
+    return Result(
+        "memory-subscriptions",
+        "Connections",
+        f"growth of resident memory by {LISTENERS:,} connections that listen to "
+        f"{CHANNELS_EACH} channels each, no two to the same",
         [figure],
         survey.failures,
     )
@@ -633,6 +682,7 @@ ROWS = [
     Row("memory-ttl", partial(measure_memory, ttl=FAR_TTL_SECONDS)),
     *(Row(row, partial(measure_collection_memory, row=row)) for row in COLLECTIONS),
     Row("connections", measure_connections),
+    Row("memory-subscriptions", measure_subscriptions),
     Row("growth", measure_growth),
     Row("start", measure_start),
     Row("expiry", measure_expiry),

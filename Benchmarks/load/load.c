@@ -7,7 +7,9 @@
 // Four modes, each of which prints one JSON object on standard output:
 //
 //   (default)      N connections send batches of P requests, as many as fit in a time or a number
-//   --idle N       N connections send one PING each and stay open until standard input ends
+//                  and, with --subscribers, until every message has come
+//   --idle N       N connections send one PING each, or subscribe, and stay open until standard
+//                  input ends
 //   --worst        one connection sets new keys, one at a time: what is the slowest of them?
 //   --pulse USEC   one connection sends a PING every USEC microseconds
 //
@@ -71,6 +73,8 @@ struct options {
     uint64_t expire_at;
     uint64_t seed;
     int idle;
+    int subscriptions;
+    int subscribers;
     bool worst;
     uint64_t pulse_us;
     int pid;
@@ -86,7 +90,10 @@ static const char usage_text[] =
     "  --pipeline N        requests per batch (1)\n"
     "  --mix LIST          commands and their weights, as get=9,set=1 (get); of get, set, incr,\n"
     "                      ping and mset (10 keys)\n"
-    "  --command TEXT      this command instead of a mix; each __rand__ in it becomes 12 digits\n"
+    "  --command TEXT      this command instead of a mix; each __rand__ in it becomes 12 digits,\n"
+    "                      and several commands with ';' between them are one request\n"
+    "  --subscribers N     so many more connections listen to the channel 'channel'; a request is\n"
+    "                      then --command, which publishes one message of --size bytes there\n"
     "  --rate N            send so many requests a second, whatever comes back; latencies count\n"
     "                      from when a request was due\n"
     "  --keys N            size of the key space, key:000000000000 on (100000)\n"
@@ -100,6 +107,7 @@ static const char usage_text[] =
     "  --ttl SECONDS       filled keys, and those of --worst, expire after so long (EX)\n"
     "  --expire-at SECOND  they expire at this Unix time (EXAT)\n"
     "  --idle N            open N connections, one PING each, and hold them until stdin ends\n"
+    "  --subscriptions N   each of them listens to N channels of its own instead of the PING\n"
     "  --worst             set --keys new keys one at a time, report the slowest round trips\n"
     "  --pulse USEC        one PING every USEC microseconds for --seconds\n"
     "  --pid PID           the server's process: also report its CPU time\n"
@@ -152,6 +160,8 @@ static const struct option long_options[] = {
     {"worst", no_argument, NULL, 'W'},           {"pulse", required_argument, NULL, 'u'},
     {"pid", required_argument, NULL, 'I'},       {"cpu", required_argument, NULL, 'C'},
     {"command", required_argument, NULL, 'o'},   {"rate", required_argument, NULL, 'R'},
+    {"subscribers", required_argument, NULL, 'S'},
+    {"subscriptions", required_argument, NULL, 'L'},
     {"help", no_argument, NULL, '?'},            {NULL, 0, NULL, 0},
 };
 
@@ -178,6 +188,8 @@ static void parse_option(struct options *options, int letter, const char *name) 
     case 'I': options->pid = parse_count(optarg, name); break;
     case 'o': options->command = optarg; break;
     case 'R': options->rate = parse_number(optarg, name); break;
+    case 'S': options->subscribers = parse_count(optarg, name); break;
+    case 'L': options->subscriptions = parse_count(optarg, name); break;
     case 'C': options->cpu = parse_count(optarg, name); break;
     default: fputs(usage_text, stderr); exit(2);
     }
@@ -320,6 +332,8 @@ struct request {
     size_t key_at[keys_per_mset];
     int keys;
     int weight;
+    /// More than one where a request is several commands.
+    int replies;
 };
 
 /// What to send: commands with weights, and the order of the keys.
@@ -420,17 +434,15 @@ static struct request make_request(const char *name, const struct options *optio
     return request;
 }
 
-/// A command as it is typed, without quotes; every placeholder gets a number of its own.
-static struct request make_command(const char *text) {
+/// Appends a command as it is typed, without quotes; every placeholder gets a number of its own.
+static void append_command(struct request *request, char *text) {
     static const char placeholder[] = "__rand__";
-    struct request request = {0};
     int words = 0;
     char *copy = strdup(text);
     for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;) words += *word != '\0';
     free(copy);
-    append_count(&request, words);
-    copy = strdup(text);
-    for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;) {
+    append_count(request, words);
+    for (char *rest = text, *word; (word = strsep(&rest, " ")) != NULL;) {
         if (*word == '\0') continue;
         char bytes[256];
         size_t length = 0, digits_at[keys_per_mset];
@@ -441,16 +453,26 @@ static struct request make_command(const char *text) {
                 bytes[length++] = *c++;
                 continue;
             }
-            if (request.keys + digits == keys_per_mset) die("too many placeholders in --command");
+            if (request->keys + digits == keys_per_mset) die("too many placeholders in --command");
             digits_at[digits++] = length;
             memset(bytes + length, '0', key_digits);
             length += key_digits;
             c += sizeof placeholder - 1;
         }
-        append_word(&request, bytes, length);
+        append_word(request, bytes, length);
         for (int i = 0; i < digits; i++) {
-            request.key_at[request.keys++] = request.length - 2 - length + digits_at[i];
+            request->key_at[request->keys++] = request->length - 2 - length + digits_at[i];
         }
+    }
+}
+
+/// One command, or several with semicolons between them.
+static struct request make_command(const char *text) {
+    struct request request = {0};
+    char *copy = strdup(text);
+    for (char *rest = copy, *command; (command = strsep(&rest, ";")) != NULL;) {
+        append_command(&request, command);
+        request.replies++;
     }
     free(copy);
     return request;
@@ -459,6 +481,7 @@ static struct request make_command(const char *text) {
 static void add_request(struct plan *plan, struct request request, int weight) {
     if (plan->count == max_commands) die("too many commands in --mix");
     request.weight = weight;
+    if (request.replies == 0) request.replies = 1;
     plan->requests[plan->count++] = request;
     plan->total_weight += weight;
 }
@@ -526,9 +549,11 @@ static void write_key(char *digits, uint64_t key) {
     }
 }
 
-/// Writes the plan's next request to `out`, and returns where it ends.
-static char *write_request(struct plan *plan, char *out) {
+/// Writes the plan's next request to `out`, adds the replies that it calls for, and returns where it
+/// ends.
+static char *write_request(struct plan *plan, char *out, int *replies) {
     const struct request *request = choose_request(plan);
+    *replies += request->replies;
     memcpy(out, request->bytes, request->length);
     for (int i = 0; i < request->keys; i++) write_key(out + request->key_at[i], choose_key(plan));
     return out + request->length;
@@ -613,6 +638,7 @@ static int count_replies(struct reply_counter *counter, const char *bytes, size_
 
 struct connection {
     int socket;
+    bool listens;
     int outstanding;
     uint64_t sent_at;
     struct reply_counter counter;
@@ -640,6 +666,10 @@ struct driver {
     int epoll;
     int count;
     struct connection *connections;
+    /// Connections that listen to the channel, and the length of each message that they get.
+    int subscribers;
+    struct connection *listeners;
+    size_t message_length;
     /// Room for all that have nothing to do.
     struct connection **idle;
     char *input;
@@ -677,6 +707,8 @@ static void close_driver(struct driver *driver) {
         close(driver->connections[i].socket);
         free(driver->connections[i].out);
     }
+    for (int i = 0; i < driver->subscribers; i++) close(driver->listeners[i].socket);
+    free(driver->listeners);
     close(driver->epoll);
     free(driver->connections);
     free(driver->idle);
@@ -704,6 +736,45 @@ static bool send_output(struct connection *connection) {
     return true;
 }
 
+// MARK: Listeners
+
+/// Sends a request and waits for `replies`.
+static void ask(struct connection *connection, const struct request *request, int replies) {
+    connection->out = request->bytes;
+    connection->out_length = request->length;
+    connection->out_sent = 0;
+    while (!send_output(connection)) {
+    }
+    connection->out = NULL;
+    char input[4096];
+    while (replies > 0) {
+        ssize_t length = recv(connection->socket, input, sizeof input, 0);
+        if (length < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (length <= 0) die("the server closed the connection");
+        replies -= count_replies(&connection->counter, input, (size_t)length);
+    }
+}
+
+static void add_listeners(struct driver *driver, const struct options *options) {
+    driver->subscribers = options->subscribers;
+    if (driver->subscribers == 0) return;
+    driver->listeners = calloc((size_t)driver->subscribers, sizeof(struct connection));
+    if (driver->listeners == NULL) die("out of memory");
+    char value[32];
+    int digits = snprintf(value, sizeof value, "%zu", options->value_size);
+    driver->message_length = strlen("*3\r\n$7\r\nmessage\r\n$7\r\nchannel\r\n$\r\n\r\n") +
+                             (size_t)digits + options->value_size;
+    struct request request = make_command("SUBSCRIBE channel");
+    for (int i = 0; i < driver->subscribers; i++) {
+        struct connection *listener = &driver->listeners[i];
+        listener->socket = open_socket(options);
+        listener->listens = true;
+        ask(listener, &request, 1);
+        watch(driver, listener, EPOLL_CTL_ADD, EPOLLIN);
+    }
+    free(request.bytes);
+}
+
 // MARK: A run
 
 /// One stretch of load: it ends when `remaining` requests are sent or the deadline has passed, and
@@ -715,6 +786,8 @@ struct run {
     uint64_t remaining;
     uint64_t deadline;
     uint64_t completed;
+    /// Bytes that listeners have got.
+    uint64_t delivered;
     uint64_t now;
     int busy;
     /// Nanoseconds between batches, 0 for as fast as replies come; when the next one is due, and
@@ -732,10 +805,12 @@ static void issue(struct run *run, struct connection *connection, uint64_t due) 
     if (batch > run->remaining) batch = run->remaining;
     run->remaining -= batch;
     char *end = connection->out;
-    for (uint64_t i = 0; i < batch; i++) end = write_request(run->plan, end);
+    connection->outstanding = 0;
+    for (uint64_t i = 0; i < batch; i++) {
+        end = write_request(run->plan, end, &connection->outstanding);
+    }
     connection->out_length = (size_t)(end - connection->out);
     connection->out_sent = 0;
-    connection->outstanding = (int)batch;
     connection->sent_at = due != 0 ? due : now_ns();
     run->busy++;
     if (!send_output(connection)) {
@@ -772,8 +847,23 @@ static void issue_due(struct run *run) {
     }
 }
 
+static void listen_to(struct run *run, struct connection *connection) {
+    ssize_t length = recv(connection->socket, run->driver->input, read_size, 0);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (length <= 0) die("the server closed a listener's connection");
+    run->delivered += (uint64_t)length;
+}
+
+/// Whether listeners have yet to get what was published.
+static bool is_listening(const struct run *run) {
+    const struct driver *driver = run->driver;
+    return run->delivered <
+           run->completed * (uint64_t)driver->subscribers * driver->message_length;
+}
+
 static void handle_event(struct run *run, const struct epoll_event *event) {
     struct connection *connection = event->data.ptr;
+    if (connection->listens) return listen_to(run, connection);
     if ((event->events & EPOLLOUT) != 0 && send_output(connection)) {
         watch(run->driver, connection, EPOLL_CTL_MOD, EPOLLIN);
     }
@@ -798,14 +888,14 @@ static uint64_t drive(struct driver *driver, struct plan *plan, struct histogram
         for (int i = 0; i < driver->count; i++) issue(&run, &driver->connections[i], 0);
     }
     struct epoll_event events[events_per_wait];
-    while (run.busy > 0 || (rate > 0 && run.remaining > 0 && run.now < run.deadline)) {
+    while (run.busy > 0 || is_listening(&run) || (rate > 0 && run.remaining > 0 && run.now < run.deadline)) {
         // Whoever keeps a rate must not sleep past the next batch.
         if (rate > 0) issue_due(&run);
         int count = epoll_wait(driver->epoll, events, events_per_wait, rate > 0 ? 0 : -1);
         if (count < 0 && errno != EINTR) die("epoll_wait: %s", strerror(errno));
         for (int i = 0; i < count; i++) handle_event(&run, &events[i]);
     }
-    return run.completed;
+    return run.completed / (uint64_t)plan->requests[0].replies;
 }
 
 static void fill(struct driver *driver, const struct options *options) {
@@ -835,6 +925,7 @@ static void run_load(const struct options *options) {
     struct plan plan = make_plan(options);
     struct histogram *histogram = calloc(1, sizeof *histogram);
     if (histogram == NULL) die("out of memory");
+    add_listeners(&driver, options);
     if (options->fill) fill(&driver, options);
     if (options->warmup > 0) drive(&driver, &plan, histogram, UINT64_MAX, options->warmup, 0);
     memset(histogram, 0, sizeof *histogram);
@@ -1039,14 +1130,32 @@ static void run_pulse(const struct options *options) {
 
 // MARK: Idle connections
 
+/// A request for channels that nobody else listens to.
+static struct request make_subscription(const struct options *options, int client) {
+    struct request request = {0};
+    append_count(&request, 1 + options->subscriptions);
+    append_word(&request, "SUBSCRIBE", 9);
+    for (int i = 0; i < options->subscriptions; i++) {
+        char name[32];
+        int length = snprintf(name, sizeof name, "channel:%06d:%04d", client, i);
+        append_word(&request, name, (size_t)length);
+    }
+    return request;
+}
+
 static void run_idle(const struct options *options) {
-    struct request request = make_request("ping", options);
+    struct request ping = make_request("ping", options);
     int *sockets = calloc((size_t)options->idle, sizeof *sockets);
     if (sockets == NULL) die("out of memory");
     for (int i = 0; i < options->idle; i++) {
-        struct connection connection = {
-            .socket = open_socket(options), .out = request.bytes, .out_length = request.length};
-        round_trip(&connection);
+        struct connection connection = {.socket = open_socket(options)};
+        if (options->subscriptions == 0) {
+            ask(&connection, &ping, 1);
+        } else {
+            struct request request = make_subscription(options, i);
+            ask(&connection, &request, options->subscriptions);
+            free(request.bytes);
+        }
         sockets[i] = connection.socket;
     }
     printf("{\"idle\":%d,\"errors\":%llu,\"first_error\":\"%s\"}\n", options->idle,
@@ -1056,7 +1165,7 @@ static void run_idle(const struct options *options) {
     }
     for (int i = 0; i < options->idle; i++) close(sockets[i]);
     free(sockets);
-    free(request.bytes);
+    free(ping.bytes);
 }
 
 // MARK: Start

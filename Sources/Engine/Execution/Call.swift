@@ -62,6 +62,8 @@ struct Call: ~Copyable {
     var watching = Watching()
     var pubsub = PubSub()
     var notifications = NotificationClasses(rawValue: 0)
+    /// Messages of this turn for clients that listen.
+    var bulletin = Bulletin()
     var trackingTable = TrackingTable()
     /// Slots of clients that MONITOR shows requests.
     var monitors: [Int] = []

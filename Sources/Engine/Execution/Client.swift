@@ -97,6 +97,8 @@ struct Client: ~Copyable {
     var isListener = false
     /// What the client wants to be told of keys.
     var tracking: Tracking?
+    /// Messages of this turn; they come before what is in the outbox.
+    var news = BulletinRun()
     /// What other clients' commands and the server have for this one.
     var outbox = ByteBuffer()
     /// Stands in `Call.posted`.

@@ -1,8 +1,8 @@
 //  PubSub.swift — who listens to which channel, and messages on their way.
 //
-//  A message is written once: in the two protocols it differs by its first byte. It goes into the
-//  outboxes of its receivers, which the end of the turn delivers, or behind the reply of the command
-//  if the client that publishes listens too.
+//  A message is written once for each protocol, into the bulletin of the turn. What a listener gets
+//  is a run of the bulletin, which the end of the turn sends from where it is. Only where a run
+//  would have a gap, or the client that publishes listens too, the message goes into an outbox.
 
 /// The three name spaces of subscriptions.
 enum SubscriptionKind: Int, CaseIterable {
@@ -60,6 +60,40 @@ struct PubSub {
         listeners[table].values[found].remove(at: i)
         if listeners[table].values[found].isEmpty { listeners[table].remove(at: found) }
     }
+}
+
+/// The messages of a turn.
+struct Bulletin: ~Copyable {
+    fileprivate var resp2 = ByteBuffer()
+    fileprivate var resp3 = ByteBuffer()
+
+    init() {}
+
+    /// Moves the messages behind what is in `arena`, and tells where those of each protocol begin.
+    mutating func move(to arena: inout Reply) -> (resp2: Int, resp3: Int) {
+        let starts = (arena.out.count, arena.out.count + resp2.count)
+        arena.out.append(resp2.span)
+        arena.out.append(resp3.span)
+        resp2.removeAll()
+        resp3.removeAll()
+        resp2.shrink(to: Self.bytesKept)
+        resp3.shrink(to: Self.bytesKept)
+        return starts
+    }
+
+    private static var bytesKept: Int { 64 << 10 }
+}
+
+/// What a listener gets of a bulletin.
+struct BulletinRun {
+    var range = 0..<0
+    var version = RESPVersion.resp2
+}
+
+/// Where a message stands in the bulletin, as far as somebody has asked for it.
+private struct Notice {
+    var resp2: Range<Int>?
+    var resp3: Range<Int>?
 }
 
 extension Call {
@@ -122,7 +156,8 @@ extension Call {
             text.bulk(toShard ? "smessage" : "message")
             text.bulk(channel)
             text.bulk(message)
-            for slot in direct { deliver(text.out.span, to: Int(slot)) }
+            var notice = Notice()
+            for slot in direct { deliver(text.out.span, &notice, to: Int(slot)) }
             count += direct.count
         }
         if toShard || pubsub.nameCount(.pattern) == 0 { return count }
@@ -137,30 +172,68 @@ extension Call {
             text.bulk(channel)
             text.bulk(message)
             let slots = pubsub.slots(.pattern, pattern)
-            for slot in slots { deliver(text.out.span, to: Int(slot)) }
+            var notice = Notice()
+            for slot in slots { deliver(text.out.span, &notice, to: Int(slot)) }
             count += slots.count
         }
         return count
     }
 
-    /// Moves what is in the client's own outbox into its reply.
+    /// Moves what there is for the client itself into its reply.
     mutating func takeOwnPost(_ reply: inout Reply) {
+        let slot = session.slot
+        let run = clients[slot].news
+        clients[slot].news = BulletinRun()
+        if run.version == .resp3 {
+            reply.out.append(bulletin.resp3.span.extracting(run.range))
+        } else {
+            reply.out.append(bulletin.resp2.span.extracting(run.range))
+        }
         var outbox = ByteBuffer()
-        swap(&outbox, &clients[session.slot].outbox)
+        swap(&outbox, &clients[slot].outbox)
         reply.out.append(outbox.span)
     }
 
-    /// Puts a message, written for RESP2, into a client's outbox.
-    private mutating func deliver(_ message: Bytes, to slot: Int) {
-        let isOwn = slot == session.slot
-        let version = isOwn ? session.version : clients[slot].session.version
+    /// Leaves a message, written for RESP2, for a client.
+    private mutating func deliver(_ message: Bytes, _ notice: inout Notice, to slot: Int) {
+        let version = protocolVersion(of: slot)
+        defer { notePost(slot) }
+        if slot == session.slot { attention.insert(.ownPost) }
+        if slot != session.slot, clients[slot].outbox.count == 0 {
+            let place = post(message, &notice, version)
+            let run = clients[slot].news
+            if run.range.isEmpty {
+                clients[slot].news = BulletinRun(range: place, version: version)
+                return
+            }
+            if run.version == version, run.range.upperBound == place.lowerBound {
+                clients[slot].news.range = run.range.lowerBound..<place.upperBound
+                return
+            }
+        }
         if version == .resp3 {
             clients[slot].outbox.append(UInt8(ascii: ">"))
             clients[slot].outbox.append(message.extracting(1...))
         } else {
             clients[slot].outbox.append(message)
         }
-        notePost(slot)
-        if isOwn { attention.insert(.ownPost) }
+    }
+
+    /// The place of a message in the bulletin, where it is written when it is first asked for.
+    @inline(__always) private mutating func post(
+        _ message: Bytes, _ notice: inout Notice, _ version: RESPVersion
+    ) -> Range<Int> {
+        if let place = version == .resp3 ? notice.resp3 : notice.resp2 { return place }
+        if version == .resp3 {
+            let start = bulletin.resp3.count
+            bulletin.resp3.append(UInt8(ascii: ">"))
+            bulletin.resp3.append(message.extracting(1...))
+            notice.resp3 = start..<bulletin.resp3.count
+            return start..<bulletin.resp3.count
+        }
+        let start = bulletin.resp2.count
+        bulletin.resp2.append(message)
+        notice.resp2 = start..<bulletin.resp2.count
+        return start..<bulletin.resp2.count
     }
 }

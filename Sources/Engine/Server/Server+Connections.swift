@@ -160,9 +160,17 @@ extension Server {
         guard !executor.call.posted.isEmpty else { return }
         let slots = executor.call.posted
         executor.call.posted = []
+        let bulletin = executor.call.bulletin.move(to: &arena)
         for slot in slots {
             executor.call.clients[slot].isPosted = false
+            let news = executor.call.clients[slot].news
+            executor.call.clients[slot].news = BulletinRun()
             guard connections[slot].isOpen else { continue }
+            if !news.range.isEmpty {
+                let base = news.version == .resp3 ? bulletin.resp3 : bulletin.resp2
+                addReplies(slot, base + news.range.lowerBound..<base + news.range.upperBound)
+                markDirty(slot)
+            }
             let start = arena.out.count
             Self.empty(&executor.call.clients[slot].outbox, into: &arena)
             let end = arena.out.count
