@@ -78,6 +78,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "PersistenceTests",
+            dependencies: ["Engine", "Platform", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "ClientTests",
             dependencies: ["Engine", "MartletCommand", "Platform", "TestSupport"],
             swiftSettings: settings

@@ -98,3 +98,7 @@ int cp_ring_register(int ring, unsigned operation, void *argument, unsigned coun
     return (int)syscall(SYS_io_uring_register, ring, operation, argument, count);
 }
 #endif
+
+int cp_begin_writing(int fd, int64_t offset, int64_t count) {
+    return sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE);
+}

@@ -25,7 +25,10 @@ public final class MartletServer: Sendable {
         self.thread = Mutex(thread)
     }
 
-    /// Starts a server on a thread of its own and returns once it accepts connections.
+    /// Starts a server on a thread of its own and returns once it serves.
+    ///
+    /// Data are kept in memory only, unless the configuration sets save points, `appendonly` or
+    /// `dir`.
     ///
     /// - Parameters:
     ///   - port: TCP port on the configured addresses; 0 lets the system choose a free one.
@@ -38,11 +41,12 @@ public final class MartletServer: Sendable {
     ) throws(MartletError) -> MartletServer {
         var configuration = configuration
         configuration.port = port
+        configuration.forgetInitialSavePoints()
         let settings = configuration
         let log = logger ?? Logger(label: "martlet") { _ in SwiftLogNoOpLogHandler() }
         do {
             let mailbox = try Mailbox<ServerMessage>()
-            let started = Latch<Result<Int, SystemError>>()
+            let started = Latch<Result<Int, any Error>>()
             let thread = try WorkerThread.start(name: "martlet") {
                 serve(settings, log, mailbox, started)
             }
@@ -55,13 +59,14 @@ public final class MartletServer: Sendable {
 
     private static func serve(
         _ configuration: Configuration, _ log: Logger, _ mailbox: Mailbox<ServerMessage>,
-        _ started: Latch<Result<Int, SystemError>>
+        _ started: Latch<Result<Int, any Error>>
     ) {
-        do throws(SystemError) {
+        do {
             var server = try Server.make(
                 configuration, identity: ServerIdentity(configurationFile: ""), log: log,
                 mailbox: mailbox)
             try server.listen(onAnyPort: configuration.port == 0)
+            try server.load()
             started.open(.success(server.port))
             server.run()
         } catch {

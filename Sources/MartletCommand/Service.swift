@@ -46,7 +46,14 @@ struct Service {
         LifecycleText.logReady(
             port: server.port, tcp: server.listensOnTCP, unix: server.listensOnUnixSocket,
             eventLoop: server.eventLoop, to: log)
+        do {
+            try server.beginLoading()
+        } catch {
+            log.critical("\(error)")
+            Process.exit(1)
+        }
         server.run()
+        if server.hasFailed { Process.exit(1) }
         if let processFile { FileSystem.remove(processFile) }
         log.warning("\(LifecycleText.bye)")
     }

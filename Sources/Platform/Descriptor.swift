@@ -31,6 +31,16 @@ public enum Descriptor {
         return descriptor
     }
 
+    /// Reads up to as many bytes as fit; 0 at the end, negative when reading fails.
+    @unsafe public static func read(
+        _ descriptor: Int32, into space: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        while true {
+            let n = unsafe CPlatform.read(descriptor, space.baseAddress, space.count)  // S1
+            if n >= 0 || cp_errno() != EINTR { return n }
+        }
+    }
+
     /// Writes all of `bytes`, waiting if need be.
     public static func writeAll(
         _ descriptor: Int32, _ bytes: Span<UInt8>

@@ -43,6 +43,10 @@ struct Leniency: Sendable {
         Leniency(["srandmember"], "Chance chooses.") {
             kind($0) == kind($1) && $0.items.count == $1.items.count
         },
+        Leniency(["dump"], "Values have the oldest form that holds them; see FileCrossingTests.") {
+            kind($0) == kind($1)
+        },
+        Leniency(["lastsave"], "Two servers started in turn.", within(60)),
         Leniency(["randomkey"], "Chance chooses.") { kind($0) == kind($1) },
         Leniency(["time"], "Two clocks.") { $0.items.count == 2 && $1.items.count == 2 },
         Leniency(
@@ -110,6 +114,8 @@ struct Leniency: Sendable {
         "sunsubscribe": "one reply for each name; compared by PubSubDifferentialTests",
         "monitor": "answers what it was not asked; compared by TrackingDifferentialTests",
         "client|tracking": "messages come between replies; compared by TrackingDifferentialTests",
+        "save": "writes a file; compared by FileCrossingTests",
+        "bgsave": "fails while another one runs, which is a matter of time",
         "lolwut": "the picture is our own and takes no measures",
     ]
 

@@ -62,6 +62,9 @@ package final class ChildProcess {
     /// Does what ^C does.
     package func interrupt() { kill(id, SIGINT) }
 
+    /// Ends the program without giving it a chance to do anything.
+    package func crash() { kill(id, SIGKILL) }
+
     /// Waits for its end: the exit code, or the negative number of the signal that ended it.
     package func wait(seconds: Int = 60) throws -> Int {
         try waitUntil("process \(id) has ended", seconds: seconds) { hasEnded }
@@ -100,7 +103,12 @@ package final class TemporaryDirectory {
     package init() throws { path = try FileSystem.makeTemporaryDirectory("martlet-test-") }
 
     deinit {
-        for file in FileSystem.paths(matching: path + "/*") { FileSystem.remove(file) }
+        // One level of folders is enough for what tests make.
+        for file in FileSystem.paths(matching: path + "/*/*") { FileSystem.remove(file) }
+        for file in FileSystem.paths(matching: path + "/*") {
+            FileSystem.remove(file)
+            FileSystem.removeDirectory(file)
+        }
         FileSystem.removeDirectory(path)
     }
 }

@@ -8,6 +8,8 @@ package final class EmbeddedServer {
     package let port: Int
     package let log = CollectedLog()
     private let server: MartletServer
+    /// Where commands that write files write them.
+    private let directory: TemporaryDirectory
 
     /// Starts a server; `configure` may change any setting but the port.
     ///
@@ -16,6 +18,9 @@ package final class EmbeddedServer {
     package init(_ configure: (inout Configuration) -> Void = { _ in }) throws {
         var configuration = Configuration()
         configuration.enableDebugCommand = .yes
+        configuration.save = []
+        directory = try TemporaryDirectory()
+        configuration.directory = directory.path
         let choice = Programs.environment("MARTLET_EVENT_LOOP") ?? ""
         if let eventLoop = EventLoop(rawValue: choice) { configuration.eventLoop = eventLoop }
         configure(&configuration)

@@ -138,6 +138,9 @@ static inline void cp_ignore_signal(int number) { signal(number, SIG_IGN); }
 static inline int cp_get_file_limit(struct rlimit *into) { return getrlimit(RLIMIT_NOFILE, into); }
 static inline int cp_set_file_limit(const struct rlimit *to) { return setrlimit(RLIMIT_NOFILE, to); }
 
+/// Asks the system to begin writing a part of a file to the disk; does not wait.
+int cp_begin_writing(int fd, int64_t offset, int64_t count);
+
 /// Hidden from Swift on some systems, because a child of a process with threads can do next to
 /// nothing. The one caller runs before the first thread starts.
 static inline pid_t cp_fork(void) { return fork(); }

@@ -62,12 +62,7 @@ enum ListEnd: Sendable {
 
     /// A list of one chunk with a copy of `entries`, which are `count` in number.
     init(entries: Bytes, count: Int, _ heap: inout SlabAllocator) {
-        guard count > 0 else { return }
-        let chunk = makeChunk(entries.count, &heap)
-        unsafe entries.copy(to: chunk.p + Chunk.headerCount)
-        chunk.end = Chunk.headerCount + entries.count
-        insertChunk(chunk, count: count, at: 0, &heap)
-        self.count = count
+        if count > 0 { append(run: entries, count: count, &heap) }
     }
 
     var byteCount: Int { MemoryLayout<ChunkedList>.stride + blockBytes + outsideBytes }
@@ -170,6 +165,17 @@ enum ListEnd: Sendable {
             setField(12, isSet ? field(12) | flag : field(12) & ~flag)
         }
 
+        /// A snapshot reads it too: it must neither change nor go.
+        var isShared: Bool {
+            @inline(__always) get { hasFlag(16) }
+            nonmutating set { setFlag(16, newValue) }
+        }
+        /// Only a snapshot needs it any more, and frees it.
+        var isOrphan: Bool {
+            get { hasFlag(32) }
+            nonmutating set { setFlag(32, newValue) }
+        }
+
         func clearFlags() { setField(12, 0) }
 
         /// Bytes of the entries, expanded.
@@ -219,6 +225,27 @@ enum ListEnd: Sendable {
     @inline(__always) private func block(_ i: Int) -> Chunk {
         let chunk = stored(i)
         return chunk.isCompressed ? expand(i) : chunk
+    }
+
+    /// Chunk `i`, expanded if need be, for a change: a copy when a snapshot reads it too.
+    @inline(__always) private mutating func ownBlock(
+        _ i: Int, _ heap: inout SlabAllocator
+    ) -> Chunk {
+        let chunk = block(i)
+        return chunk.isShared ? copyShared(i, chunk, &heap) : chunk
+    }
+
+    @inline(never) private mutating func copyShared(
+        _ i: Int, _ chunk: Chunk, _ heap: inout SlabAllocator
+    ) -> Chunk {
+        let fresh = makeChunk(chunk.capacity - Chunk.headerCount, &heap)
+        unsafe copyBlock(from: chunk.p + chunk.start, to: fresh.p + chunk.start, chunk.used)
+        fresh.start = chunk.start
+        fresh.end = chunk.end
+        fresh.isPlain = chunk.isPlain
+        free(chunk, &heap)
+        unsafe addresses[i] = UInt(bitPattern: fresh.p)
+        return fresh
     }
 
     @inline(__always) private mutating func addCount(_ n: Int, toChunk i: Int) {
@@ -314,6 +341,10 @@ enum ListEnd: Sendable {
     private mutating func free(_ chunk: Chunk, _ heap: inout SlabAllocator) {
         if chunk.isOutside { return freeOutside(chunk) }
         blockBytes -= chunk.capacity
+        if chunk.isShared {
+            chunk.isOrphan = true
+            return
+        }
         unsafe heap.free(chunk.p, chunk.capacity)
     }
 
@@ -323,7 +354,7 @@ enum ListEnd: Sendable {
     @inline(__always) private mutating func openGap(
         _ i: Int, at offset: Int, _ n: Int, upTo limit: Int, _ heap: inout SlabAllocator
     ) -> UnsafeMutableRawPointer {
-        let chunk = block(i)
+        let chunk = ownBlock(i, &heap)
         let start = chunk.start, end = chunk.end
         if offset &+ start == end, n <= chunk.capacity &- end {
             chunk.end = end &+ n
@@ -398,7 +429,7 @@ enum ListEnd: Sendable {
     private mutating func closeGap(
         _ i: Int, at offset: Int, _ n: Int, _ heap: inout SlabAllocator
     ) {
-        let chunk = block(i)
+        let chunk = ownBlock(i, &heap)
         let used = chunk.used
         precondition(offset >= 0 && n >= 0 && offset + n <= used)
         if offset == 0 {
@@ -468,6 +499,15 @@ enum ListEnd: Sendable {
         count += 1
     }
 
+    /// Puts a new chunk with a copy of `run`, which are `count` entries, at the end.
+    mutating func append(run: Bytes, count: Int, _ heap: inout SlabAllocator) {
+        let chunk = makeChunk(run.count, &heap)
+        unsafe run.copy(to: chunk.p + Chunk.headerCount)
+        chunk.end = Chunk.headerCount + run.count
+        insertChunk(chunk, count: count, at: chunkCount, &heap)
+        self.count += count
+    }
+
     /// Removes `n` bytes at `offset` of chunk `i` that are `elements` entries, and the chunk if
     /// nothing is left of it.
     mutating func remove(
@@ -484,7 +524,7 @@ enum ListEnd: Sendable {
 
     /// Makes two chunks of chunk `i`: the second begins at `offset`, which is neither end.
     mutating func splitChunk(_ i: Int, at offset: Int, _ heap: inout SlabAllocator) {
-        let chunk = block(i)
+        let chunk = ownBlock(i, &heap)
         let packed = self.chunk(i)
         precondition(offset > 0 && offset < packed.end)
         var kept = 0, at = 0
@@ -564,6 +604,10 @@ enum ListEnd: Sendable {
 
     private func freeOutside(_ chunk: Chunk) {
         unsafe compressionState?.pointee.outsideBytes -= chunk.capacity
+        if chunk.isShared {
+            chunk.isOrphan = true
+            return
+        }
         unsafe CPlatform.free(chunk.p)
     }
 
@@ -662,6 +706,47 @@ enum ListEnd: Sendable {
     /// Compressed chunks.
     var compressedCount: Int {
         compression == 0 ? 0 : (0..<chunkCount).reduce(0) { $0 + (stored($1).isCompressed ? 1 : 0) }
+    }
+
+    // MARK: - Snapshots
+
+    /// The chunks as they are now, which stay so until each is handed to `release`.
+    func freeze() -> FrozenChunks {
+        var frozen = FrozenChunks()
+        frozen.reserve(chunkCount)
+        for i in 0..<chunkCount {
+            let chunk = stored(i)
+            chunk.isShared = true
+            frozen.append(UInt(bitPattern: unsafe chunk.p), count: chunkElementCount(i))
+        }
+        return frozen
+    }
+
+    /// Calls `body` with the entries of a chunk that was frozen, and whether it is plain.
+    static func read(_ address: UInt, _ body: (Packed, Bool) -> Void) {
+        // S2: frozen chunks are not freed.
+        let chunk = unsafe Chunk(
+            p: UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped)
+        guard chunk.isCompressed else { return body(Packed(entries: chunk.bytes), chunk.isPlain) }
+        guard
+            let entries = LZF.decompress(
+                chunk.bytes.extracting(4...), count: chunk.entryBytes)
+        else { preconditionFailure("a chunk that was compressed here cannot be expanded") }
+        body(Packed(entries: entries.span), chunk.isPlain)
+    }
+
+    /// The snapshot has read a chunk, which is free to change again, or gone.
+    static func release(_ address: UInt, _ heap: inout SlabAllocator) {
+        // S2
+        let chunk = unsafe Chunk(
+            p: UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped)
+        chunk.isShared = false
+        guard chunk.isOrphan else { return }
+        if chunk.isOutside {
+            unsafe CPlatform.free(chunk.p)
+        } else {
+            unsafe heap.free(chunk.p, chunk.capacity)
+        }
     }
 
     // MARK: - As an object

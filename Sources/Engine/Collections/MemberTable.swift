@@ -49,6 +49,8 @@ struct MemberTable: ~Copyable, CollectionObject {
     /// Bytes beside the heap that the heap has counted.
     private var outsideBytes = 0
     private let seed: HashSeed
+    /// The snapshot that is about to write the elements; nil most of the time.
+    var opened: OpenCollection?
     /// Where `freeSome` goes on.
     private var cursor: UInt64 = 0
 
@@ -128,6 +130,7 @@ struct MemberTable: ~Copyable, CollectionObject {
         _ place: HashTable.Place, valueCount: Int, deadline: Int64?, _ heap: inout SlabAllocator
     ) -> Record {
         let old = place.record
+        willChange(old, heap)
         let past: Int64? = old.hasDeadline ? old.deadline : nil
         var record = old
         if old.hasDeadline == (deadline != nil), old.fits(valueCount) {
@@ -149,11 +152,20 @@ struct MemberTable: ~Copyable, CollectionObject {
         _ place: HashTable.Place, hash: UInt64, _ heap: inout SlabAllocator
     ) {
         let record = table.remove(place, hash: hash, &heap)
+        willChange(record, heap)
         recordBytes &-= record.blockCount
         if record.hasDeadline { noteRemoval() }
         record.free(&heap)
         countOutside(&heap)
     }
+
+    /// *The* statement that an element is about to change or to go: a snapshot that has yet to write
+    /// it does so now.
+    @inline(__always) func willChange(_ record: Record, _ heap: borrowing SlabAllocator) {
+        if record.isBefore(heap.epoch) { preserve(record) }
+    }
+
+    @inline(never) private func preserve(_ record: Record) { opened?.write(record) }
 
     /// Lets the heap know how large the table and the deadlines are, which lie outside of it.
     @inline(__always) private mutating func countOutside(_ heap: inout SlabAllocator) {

@@ -83,14 +83,55 @@ extension Record {
     }
 }
 
-/// An object whose record is gone.
-@safe struct DoomedObject {
-    private let kind: Kind
+/// An object, reached without its record.
+@safe struct ObjectHandle {
+    let kind: Kind
     private let address: UInt
 
     init(_ record: Record) {
         kind = record.kind
         address = unsafe record.value.loadUnaligned(as: UInt.self)
+    }
+
+    /// The elements of a hash or set.
+    var table: MemberTable {
+        @inline(__always) unsafeAddress {
+            precondition(kind == .hash || kind == .set)
+            return unsafe UnsafePointer<MemberTable>(bitPattern: address).unsafelyUnwrapped
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            precondition(kind == .hash || kind == .set)
+            return unsafe UnsafeMutablePointer<MemberTable>(bitPattern: address).unsafelyUnwrapped
+        }
+    }
+
+    var sortedSet: SortedSet {
+        @inline(__always) unsafeAddress {
+            precondition(kind == .sortedSet)
+            return unsafe UnsafePointer<SortedSet>(bitPattern: address).unsafelyUnwrapped
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            precondition(kind == .sortedSet)
+            return unsafe UnsafeMutablePointer<SortedSet>(bitPattern: address).unsafelyUnwrapped
+        }
+    }
+
+    /// The snapshot that is about to write the elements.
+    var opened: OpenCollection? {
+        get {
+            switch kind {
+            case .hash, .set: table.opened
+            case .sortedSet: sortedSet.opened
+            default: nil
+            }
+        }
+        nonmutating set {
+            switch kind {
+            case .hash, .set: table.opened = newValue
+            case .sortedSet: sortedSet.opened = newValue
+            default: break
+            }
+        }
     }
 
     /// Frees about `budget` elements, in the end the object; true when it is gone.

@@ -26,6 +26,11 @@ struct SortedSet: ~Copyable, CollectionObject {
     }
 
     var count: Int { members.count }
+    /// The snapshot that is about to write the members.
+    var opened: OpenCollection? {
+        get { members.opened }
+        set { members.opened = newValue }
+    }
     var byteCount: Int {
         MemoryLayout<SortedSet>.stride - MemoryLayout<MemberTable>.stride + members.byteCount
             + index.nodeBytes
@@ -56,6 +61,11 @@ struct SortedSet: ~Copyable, CollectionObject {
         index.rank(before: member, orEqual: orEqual)
     }
 
+    /// The number of members up to (`score`, `member`), which need not be there.
+    func rank(behind score: Double, _ member: Bytes) -> Int {
+        index.rank(behind: score, member)
+    }
+
     @inline(__always) mutating func find(
         _ key: borrowing Key, _ heap: inout SlabAllocator
     ) -> HashTable.Place? {
@@ -77,6 +87,7 @@ struct SortedSet: ~Copyable, CollectionObject {
     @inline(__always) mutating func move(
         _ record: Record, to score: Double, _ heap: inout SlabAllocator
     ) {
+        members.willChange(record, heap)
         index.move(record.score, record, to: score, &heap)
         record.score = score
     }

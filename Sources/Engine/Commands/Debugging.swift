@@ -67,6 +67,7 @@ enum Debugging {
         case ("CHANGE-REPL-ID", 2):
             call.replicationID = ServerIdentity.newID(&call.random)
             reply.ok()
+        case ("RELOAD", 2...): try reload(args, &call, &reply)
         case ("PAUSE-CRON", 3):
             call.isCronOn = (Numbers.integer(args[2]) ?? 0) == 0
             reply.ok()
@@ -81,6 +82,32 @@ enum Debugging {
         default: return false
         }
         return true
+    }
+
+    /// Writes all data into the file and reads them back.
+    private static func reload(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        var saves = true, flushes = true, replaces = false
+        for i in 2..<max(args.count, 2) {
+            switch args.word(i) {
+            case "NOSAVE": saves = false
+            case "NOFLUSH": flushes = false
+            case "MERGE": replaces = true
+            default:
+                throw call.failed(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+            }
+        }
+        if saves, !call.saveNow() { throw call.failed("ERR") }
+        do throws(LoadError) {
+            try call.reload(flushes: flushes, replaces: replaces)
+        } catch {
+            call.log.warning("\(error)")
+            throw call.failed("ERR Error trying to load the RDB dump, check server logs.")
+        }
+        call.log.warning("DB reloaded by DEBUG RELOAD")
+        reply.ok()
     }
 
     /// There is no buffer of a client's own to resize; what is asked for is already so.
@@ -297,6 +324,8 @@ enum Debugging {
                 "PROTOCOL <type>",
                 "    Reply with a value of a type: string, integer, double, bignum, null, array,",
                 "    set, map, attrib, push, verbatim, true, false.",
+                "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+                "    Save, delete everything and load; or leave the named part out.",
                 "REPLYBUFFER (RESIZING <0|1>|PEAK-RESET-TIME <time>)",
                 "    Do nothing: no buffer of replies outlives its turn.",
                 "SET-ACTIVE-EXPIRE <0|1>", "    Turn off, or on, the deletion of expired keys.",

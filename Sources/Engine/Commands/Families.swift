@@ -4,9 +4,10 @@ extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Lists.family, Hashes.family, Sets.family,
         SortedSets.family, Keys.family, Sorting.family, Expirations.family, Objects.family,
+        Dumps.family,
         Connections.family, Clients.family,
         ClientControl.family, ClientTracking.family, Monitors.family, CommandIntrospection.family,
-        Configs.family, Servers.family,
+        Configs.family, Servers.family, Saving.family,
         CommandLogs.family, Latencies.family, Memories.family, Debugging.family,
         TransactionCommands.family, PubSubCommands.family,
     ]

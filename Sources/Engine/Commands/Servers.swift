@@ -79,6 +79,7 @@ enum Servers {
     ) throws(CommandError) {
         let isLazy = try isLazyFlush(args, call)
         for i in 0..<call.keyspace.count { call.flush(i, isLazy: isLazy) }
+        call.saveNothing()
         call.invalidateAll()
         reply.ok()
     }
@@ -140,12 +141,15 @@ enum Servers {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         var save: Bool?
-        var isAbort = false, hasOthers = false
+        var isAbort = false, hasOthers = false, isForced = false
         for i in 1..<max(args.count, 1) {
             switch args.word(i) {
             case "NOSAVE" where save != true: save = false
             case "SAVE" where save != false: save = true
-            case "NOW", "FORCE": hasOthers = true
+            case "NOW": hasOthers = true
+            case "FORCE":
+                hasOthers = true
+                isForced = true
             case "ABORT": isAbort = true
             default: throw .syntax
             }
@@ -154,7 +158,11 @@ enum Servers {
             guard save == nil, !hasOthers else { throw .syntax }
             throw call.failed("ERR No shutdown in progress.")
         }
-        call.requests.shutdown = true
+        let options = ShutdownOptions(saves: save, isForced: isForced)
+        guard call.prepareShutdown(options) else {
+            throw call.failed("ERR Errors trying to SHUTDOWN. Check logs.")
+        }
+        call.requests.shutdown = options
         // Nothing is answered: the connection ends with the server.
         call.attention.insert(.close)
     }

@@ -353,6 +353,9 @@ extension Executor {
         let entry = call.commands.entries[command]
         do throws(CommandError) {
             try words.withArguments(hash: hash) { args throws(CommandError) in
+                if call.raised.contains(.snapshot), entry.flags.contains(.write) {
+                    call.preserve(args, command)
+                }
                 try entry.run(args, &call, &reply)
             }
             return nil

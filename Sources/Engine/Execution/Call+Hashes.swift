@@ -243,6 +243,7 @@ extension Call {
         case .at(let time): deadline = time
         }
         if deadline == nil, !old.hasDeadline, old.fits(value.count) {
+            record.hash.willChange(old, database.heap)
             old.replace(value)
             return false
         }
@@ -347,6 +348,7 @@ extension Call {
     @inline(never) private mutating func removeDueFields(
         _ key: borrowing Key, _ place: HashTable.Place
     ) -> HashTable.Place? {
+        if raised.contains(.snapshot) { preserve(key) }
         let record = place.record
         let volatileBefore = record.hash.volatileCount
         let removed = record.hash.removeDue(now, limit: Self.dueFieldsAtOnce, &database.heap)

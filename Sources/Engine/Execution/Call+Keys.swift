@@ -288,8 +288,13 @@ extension Call {
     mutating func flush(_ database: Int, isLazy: Bool) {
         touchWatched(in: database)
         let count = keyspace.databases[database].count
-        let empty = Database(seed: keyspace.seed, now: now)
+        let empty = Database(seed: keyspace.seed, now: now, epoch: keyspace.epoch)
         let old = keyspace.replace(database, with: empty)
+        if let snapshot, !snapshot.isFinished, old.snapshot != nil, count > 0 {
+            effects.dirty &+= count
+            snapshot.keep(old)
+            return changedAll()
+        }
         // Dropping mappings takes long only where large values have to be freed one by one.
         if isLazy && old.heap.largeCount > 0 || old.objectCount > 0 { Discarding.discard(old) }
         effects.dirty &+= count

@@ -41,7 +41,7 @@ extension ScoreOptions {
 }
 
 /// A score as an entry: an integer where Redis makes it one, else text.
-private struct ScoreEntry {
+struct ScoreEntry {
     private let number: Int64?
     private let text: [UInt8]
 

@@ -38,13 +38,21 @@ struct Attention: OptionSet, Sendable {
 /// What commands ask the server to do at the end of the turn.
 struct ServerRequests {
     /// Stop serving; set by SHUTDOWN.
-    var shutdown = false
+    var shutdown: ShutdownOptions?
     /// CONFIG SET changed something that others keep.
     var configurationChanged = false
     /// Listen on these from now on, some of which are new.
     var listeners: [Listener]?
 
-    var isPending: Bool { shutdown || configurationChanged }
+    var isPending: Bool { shutdown != nil || configurationChanged }
+}
+
+/// How a server is to stop.
+struct ShutdownOptions {
+    /// Whether data are saved; nil where that depends on whether there are save points.
+    var saves: Bool?
+    /// Whether it stops although something fails.
+    var isForced = false
 }
 
 struct Call: ~Copyable {
@@ -89,6 +97,15 @@ struct Call: ~Copyable {
     var commandStatistics: CommandStatisticsTable
     var errorStatistics = ErrorStatistics()
     var watch = CommandWatch()
+    var persistence = Persistence()
+    /// The snapshot that is being written.
+    var snapshot: Snapshot?
+    /// How helper threads reach the loop.
+    var outside: Mailbox<ServerMessage>?
+    /// Everything is on the disk that has to be, and the server ends.
+    var isShutDown = false
+    /// Whether EXEC is at work.
+    var isInTransaction = false
     var random: RandomGenerator
     let identity: ServerIdentity
     var log: Logger
@@ -135,6 +152,7 @@ struct Call: ~Copyable {
         keyspace = Keyspace(count: configuration.databases, seed: seed, now: time)
         blocking = Blocking(now: time)
         setTime(time)
+        persistence.lastSaveTime = unixSeconds
     }
 
     /// Sets the time that every command of the turn sees.

@@ -22,6 +22,12 @@ struct Gates: OptionSet, Sendable {
     static let listener = Gates(rawValue: 1 << 5)
     /// The client is shown the requests of others.
     static let monitor = Gates(rawValue: 1 << 6)
+    /// A snapshot has to write keys before they change.
+    static let snapshot = Gates(rawValue: 1 << 7)
+    /// The data is being read from the disk.
+    static let loading = Gates(rawValue: 1 << 8)
+    /// Changes could not be kept: the disk fails.
+    static let disk = Gates(rawValue: 1 << 9)
 }
 
 /// What happens to the replies of a client.

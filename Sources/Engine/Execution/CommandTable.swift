@@ -22,6 +22,8 @@ struct Entry: BitwiseCopyable {
     let arityMin: Int32, arityMax: Int32
     /// Word 1 is a key.
     let hasKey: Bool
+    /// Word 1 is a key, and no other word is one.
+    let hasOneKey: Bool
     /// Word 1 may name a subcommand.
     let isContainer: Bool
 }
@@ -228,15 +230,21 @@ struct CommandTable: ~Copyable {
         // What it runs may write.
         if document.fullName == "exec" { gates.insert(.pauseWrites) }
         if !document.flags.isDisjoint(with: [.write, .mayReplicate]) { gates.insert(.pauseWrites) }
+        if document.flags.contains(.write) { gates.formUnion([.snapshot, .disk]) }
+        if document.fullName == "ping" { gates.insert(.disk) }
+        if !document.flags.contains(.loading) { gates.insert(.loading) }
         let least = document.arity.magnitude
+        let firstIsKey = document.keySpecs.contains {
+            $0.begin == .index(1) && $0.find != .counted(count: 0, first: 1)
+                && $0.access != .channel
+        }
         return Entry(
             run: BareHandler(document.command.run), gates: gates, flags: document.flags,
             arityMin: Int32(clamping: least),
             arityMax: document.arity >= 0 ? document.arity : .max,
-            hasKey: document.keySpecs.contains {
-                $0.begin == .index(1) && $0.find != .counted(count: 0, first: 1)
-                    && $0.access != .channel
-            },
+            hasKey: firstIsKey,
+            hasOneKey: firstIsKey && document.keySpecs.count == 1
+                && document.keySpecs[0].find == .range(last: 0, step: 1, limit: 0),
             isContainer: !document.subcommands.isEmpty)
     }
 }

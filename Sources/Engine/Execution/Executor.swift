@@ -497,6 +497,10 @@ struct Executor: ~Copyable {
             error = .wrongArity
         } else if refusals.contains(.authentication) {
             error = .noAuthentication
+        } else if refusals.contains(.loading) {
+            error = call.failed("LOADING Redis is loading the dataset in memory")
+        } else if refusals.contains(.disk) {
+            error = call.failed(call.diskFailure())
         } else if refusals.contains(.memory), !call.makeRoom() {
             error = .outOfMemory
         } else if refusals.contains(.listener) {
@@ -518,6 +522,7 @@ struct Executor: ~Copyable {
             reply.simple("QUEUED")
             return true
         } else {
+            if refusals.contains(.snapshot) { call.preserve(args, id) }
             call.attention.remove(.refused)
             return false
         }

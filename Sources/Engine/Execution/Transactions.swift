@@ -144,6 +144,7 @@ extension Executor {
         let deniesBlocking = call.session.deniesBlocking
         let exec = call.command
         call.session.deniesBlocking = true
+        call.isInTransaction = true
         reply.array(queue.count)
         for item in queue {
             let mark = reply.out.count
@@ -157,6 +158,7 @@ extension Executor {
             if call.attention.contains(.observed) { call.observe(item, hash) }
         }
         call.session.deniesBlocking = deniesBlocking
+        call.isInTransaction = false
         call.command = exec
         call.statistics.commands &+= queue.count
     }

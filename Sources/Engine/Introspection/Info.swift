@@ -194,23 +194,27 @@ enum Info {
     }
 
     @Sendable private static func persistence(_ call: borrowing Call, _ lines: inout Lines) {
-        lines.add([
-            "loading", "async_loading", "current_cow_peak", "current_cow_size",
-            "current_cow_size_age",
-        ])
-        lines.add("current_fork_perc", 0.0, decimals: 2)
-        lines.add(["current_save_keys_processed", "current_save_keys_total"])
-        lines.add("rdb_changes_since_last_save", call.effects.dirty)
-        lines.add("rdb_bgsave_in_progress", 0)
-        lines.add("rdb_last_save_time", call.identity.startedAt / 1000)
-        lines.add("rdb_last_bgsave_status", "ok")
-        lines.add("rdb_last_bgsave_time_sec", -1)
-        lines.add("rdb_current_bgsave_time_sec", -1)
-        lines.add([
-            "rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired",
-            "rdb_last_load_keys_loaded", "aof_enabled", "aof_rewrite_in_progress",
-            "aof_rewrite_scheduled",
-        ])
+        let files = call.persistence, now = call.unixSeconds
+        let save = call.snapshot?.purpose == .save ? call.snapshot : nil
+        let running = call.snapshot?.isFinished == false ? call.snapshot : nil
+        lines.add("loading", files.loading == nil ? 0 : 1)
+        lines.add(["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"])
+        let done = Double(running?.keysDone ?? 0) * 100 / Double(max(running?.keysTotal ?? 0, 1))
+        lines.add("current_fork_perc", min(done, 100), decimals: 2)
+        lines.add("current_save_keys_processed", running?.keysDone ?? 0)
+        lines.add("current_save_keys_total", running?.keysTotal ?? 0)
+        lines.add("rdb_changes_since_last_save", call.changesSinceSave)
+        lines.add("rdb_bgsave_in_progress", save == nil ? 0 : 1)
+        lines.add("rdb_last_save_time", files.lastSaveTime)
+        lines.add("rdb_last_bgsave_status", files.isSaveOK ? "ok" : "err")
+        lines.add("rdb_last_bgsave_time_sec", files.lastSaveSeconds)
+        lines.add(
+            "rdb_current_bgsave_time_sec", save.map { max(now - $0.startTime / 1000, 0) } ?? -1)
+        lines.add("rdb_saves", files.saves)
+        lines.add("rdb_last_cow_size", 0)
+        lines.add("rdb_last_load_keys_expired", files.expiredKeys)
+        lines.add("rdb_last_load_keys_loaded", files.loadedKeys)
+        lines.add(["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"])
         lines.add("aof_last_rewrite_time_sec", -1)
         lines.add("aof_current_rewrite_time_sec", -1)
         lines.add("aof_last_bgrewrite_status", "ok")
@@ -219,6 +223,22 @@ enum Info {
         lines.add([
             "aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size",
         ])
+        if let loading = files.loading { addLoading(loading, call, &lines) }
+    }
+
+    private static func addLoading(
+        _ progress: LoadProgress, _ call: borrowing Call, _ lines: inout Lines
+    ) {
+        let elapsed = max(call.now - progress.startTime, 0)
+        let left = progress.totalBytes - progress.loadedBytes
+        let percent = Double(progress.loadedBytes) * 100 / Double(max(progress.totalBytes, 1))
+        lines.add("loading_start_time", progress.startTime / 1000)
+        lines.add("loading_total_bytes", progress.totalBytes)
+        lines.add("loading_rdb_used_mem", 0)
+        lines.add("loading_loaded_bytes", progress.loadedBytes)
+        lines.add("loading_loaded_perc", percent, decimals: 2)
+        let seconds = Double(elapsed) / 1000 * Double(left) / Double(max(progress.loadedBytes, 1))
+        lines.add("loading_eta_seconds", Int(min(seconds, 1e9)))
     }
 
     @Sendable private static func threads(_ call: borrowing Call, _ lines: inout Lines) {

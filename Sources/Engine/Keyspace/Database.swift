@@ -62,15 +62,19 @@ struct Database: ~Copyable {
     /// Hashes that have fields with a deadline.
     private(set) var volatileHashCount = 0
     /// Objects whose keys are gone, to be freed in slices.
-    private var doomed: [DoomedObject] = []
+    private var doomed: [ObjectHandle] = []
     let seed: HashSeed
     /// Where a large value of the running command lies, which may stay there; nil once it does.
     var offered: BlankRecord?
+    /// The snapshot that this database belongs to, and its number there; nil most of the time.
+    var snapshot: Snapshot?
+    var snapshotIndex = 0
 
-    init(seed: HashSeed, now: Int64) {
+    init(seed: HashSeed, now: Int64, epoch: Epoch = .even) {
         self.seed = seed
         table = HashTable(seed: seed)
         wheel = TimingWheel(now: now)
+        heap.epoch = epoch
     }
 
     deinit {
@@ -78,7 +82,7 @@ struct Database: ~Copyable {
         // Only large records and objects have memory of their own.
         guard heap.largeCount > 0 || objectCount > 0 else { return }
         table.forEach { record in
-            if record.isObject { DoomedObject(record).freeDetached() }
+            if record.isObject { ObjectHandle(record).freeDetached() }
             if record.isLarge { record.freeDetached() }
         }
     }
@@ -153,6 +157,7 @@ struct Database: ~Copyable {
         record.touch(clock)
         noteChange(from: oldDeadline, to: deadline, key.hash)
         if let place, let old {
+            willRemove(old)
             if old.isObject { doom(old) }
             old.free(&heap)
             place.record = record
@@ -205,6 +210,7 @@ struct Database: ~Copyable {
             case .at(let time): time
             }
         noteChange(from: old.hasDeadline ? old.deadline : nil, to: deadline, key.hash)
+        willRemove(old)
         let record = Record.make(
             &heap, kind, key: key.bytes, valueCount: n, deadline: deadline)
         if kind.isObject { objectCount += 1 }
@@ -269,23 +275,53 @@ struct Database: ~Copyable {
     ) {
         let record = source.copied(
             &heap, key: key.bytes, valueCount: source.valueCount, deadline: deadline)
-        if source.isObject {
-            objectCount += 1
-            record.adoptCopy(of: source, &heap, seed: seed)
-        }
-        table.insert(record, hash: key.hash, &heap)
-        noteChange(from: nil, to: deadline, key.hash)
+        if source.isObject { record.adoptCopy(of: source, &heap, seed: seed) }
+        insert(record, hash: key.hash)
+    }
+
+    /// Adds a record that was made in this heap; there must be no such key.
+    mutating func insert(_ record: Record, hash: UInt64) {
+        if record.isObject { objectCount += 1 }
+        table.insert(record, hash: hash, &heap)
+        noteChange(from: nil, to: record.hasDeadline ? record.deadline : nil, hash)
         if record.kind == .hash {
-            noteElements(record, of: key.hash, volatileBefore: 0, earliestBefore: .max)
+            noteElements(record, of: hash, volatileBefore: 0, earliestBefore: .max)
         }
+    }
+
+    /// Frees a record that was made in this heap and is in no table.
+    mutating func free(_ record: Record) {
+        if record.isObject {
+            let object = ObjectHandle(record)
+            if !object.freeSome(Self.freedAtOnce, &heap) { doomed.append(object) }
+        }
+        record.free(&heap)
     }
 
     @inline(__always) mutating func remove(_ place: HashTable.Place, hash: UInt64) {
         let record = table.remove(place, hash: hash, &heap)
+        willRemove(record)
         if record.hasDeadline { volatileCount &-= 1 }
         if record.isObject { doom(record) }
         record.free(&heap)
     }
+
+    /// *The* statement that a key's record goes: a snapshot that has yet to write it does so now.
+    @inline(__always) private func willRemove(_ record: Record) {
+        if record.isBefore(heap.epoch) { preserve(record) }
+    }
+
+    /// Lets the snapshot, if there is one, write a key before it changes.
+    @inline(never) func preserve(_ record: Record) {
+        guard record.isBefore(heap.epoch) else { return }
+        snapshot?.write(record, in: snapshotIndex, heap.epoch)
+    }
+
+    /// Frees an object that was kept for a snapshot.
+    mutating func release(_ object: ObjectHandle) { doomed.append(object) }
+
+    /// A chunk that a snapshot has read.
+    mutating func release(chunk address: UInt) { ChunkedList.release(address, &heap) }
 
     /// Gives the value of the key at `place` the name `key`, which must not exist; the old name,
     /// with the hash `hash`, is gone.
@@ -312,7 +348,12 @@ struct Database: ~Copyable {
     @inline(never) private mutating func doom(_ record: Record) {
         objectCount -= 1
         if record.kind == .hash, record.hash.volatileCount > 0 { volatileHashCount -= 1 }
-        let object = DoomedObject(record)
+        let object = ObjectHandle(record)
+        if let opened = object.opened {
+            // It goes when the snapshot has it.
+            opened.isDoomed = true
+            return
+        }
         if record.objectElementCount <= Self.freedAtOnce, object.freeSome(.max, &heap) { return }
         doomed.append(object)
     }
@@ -519,6 +560,9 @@ struct Database: ~Copyable {
         } while cursor != 0 && count < 32 && buckets < 512
         return count > 0 ? sum / count : 0
     }
+
+    /// Makes room for about `count` keys, if there are none yet.
+    mutating func reserve(_ count: Int) { table.reserve(count) }
 
     // MARK: - Walking
 

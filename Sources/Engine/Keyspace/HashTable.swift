@@ -314,6 +314,21 @@ import CPlatform
         stepAbove = mask > oldMask && isMapped ? pace : -1
     }
 
+    /// Takes a size that `records` will not make grow much, if the table is empty and has its first.
+    mutating func reserve(_ records: Int) {
+        guard count == 0, moved < 0, oldMask == 0 else { return }
+        var mask: UInt64 = 0
+        while Int(mask) * 2 + 2 <= min(records, 1 << 40) / Self.recordsPerBucket {
+            mask = mask << 1 | 1
+        }
+        guard mask > 0 else { return }
+        unsafe Self.unmake(old, oldMask)
+        unsafe old = Self.make(Int(mask) + 1)
+        unsafe new = old
+        oldMask = mask
+        newMask = mask
+    }
+
     private var isMapped: Bool { (Int(oldMask) &+ 1) &* Self.bucketBytes >= Self.mappedBytesMin }
 
     /// As many records make a table grow that has one size.

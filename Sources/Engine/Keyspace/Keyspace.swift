@@ -3,6 +3,8 @@
 struct Keyspace: ~Copyable {
     var databases: OwnedBuffer<Database>
     let seed: HashSeed
+    /// The epoch that records are made in; a snapshot begins the next one.
+    private(set) var epoch = Epoch.even
     /// One more than the highest database that a client ever named: those above are empty.
     private(set) var usedCount = 1
 
@@ -29,10 +31,33 @@ struct Keyspace: ~Copyable {
         return total
     }
 
+    /// Begins the next epoch for `snapshot`, which is to write every record there is.
+    mutating func beginEpoch(_ snapshot: Snapshot) {
+        epoch = epoch.next
+        for i in 0..<databases.count {
+            databases[i].heap.epoch = epoch
+            databases[i].snapshot = snapshot
+            databases[i].snapshotIndex = i
+        }
+    }
+
+    /// The snapshot has written every record.
+    mutating func endEpoch() {
+        for i in 0..<databases.count { databases[i].snapshot = nil }
+    }
+
+    /// Where the database is that had this number when the snapshot began; nil when it is gone.
+    func position(ofSnapshot index: Int) -> Int? {
+        for i in 0..<databases.count {
+            if databases[i].snapshot != nil, databases[i].snapshotIndex == index { return i }
+        }
+        return nil
+    }
+
     /// Exchanges two databases.
     mutating func swap(_ a: Int, _ b: Int, now: Int64) {
         if a == b { return }
-        var held = replace(a, with: Database(seed: seed, now: now))
+        var held = replace(a, with: Database(seed: seed, now: now, epoch: epoch))
         held = replace(b, with: held)
         _ = replace(a, with: held)
     }

@@ -31,10 +31,10 @@ enum Kind: UInt8 {
     /// Sorted integers of one width, see `IntegerSet`.
     case integerSet = 6
     /// Large collections: the record holds the address of an object, see `Record+Objects`.
-    case list = 7
-    case hash = 8
-    case set = 9
-    case sortedSet = 10
+    case list = 8
+    case hash = 9
+    case set = 10
+    case sortedSet = 11
 
     /// The type, whatever the encoding.
     var type: ValueType {
@@ -48,7 +48,7 @@ enum Kind: UInt8 {
     }
 
     /// Whether the record holds the address of an object.
-    @inline(__always) var isObject: Bool { rawValue >= Kind.list.rawValue }
+    @inline(__always) var isObject: Bool { rawValue & Kind.list.rawValue != 0 }
 
     /// The name that TYPE answers with.
     var typeName: StaticString { type.name }
@@ -69,6 +69,15 @@ enum ValueType: UInt8, Sendable {
     }
 }
 
+/// What tells records from before the start of a snapshot from those made since: two values take
+/// turns.
+enum Epoch: UInt8 {
+    case even = 0
+    case odd = 0x80
+
+    var next: Epoch { self == .even ? .odd : .even }
+}
+
 /// A view of a record; lives no longer than the borrow of the table it came from.
 @safe struct Record {
     private let p: UnsafeMutableRawPointer
@@ -77,7 +86,10 @@ enum ValueType: UInt8, Sendable {
     private static var deadlineFlag: UInt8 { 0x10 }
     private static var largeFlag: UInt8 { 0x20 }
     private static var modifiedFlag: UInt8 { 0x40 }
-    private static var objectFlag: UInt8 { 0x80 }
+    /// Of the kind: see `Kind.isObject`.
+    private static var objectFlag: UInt8 { 0x08 }
+    /// The epoch in which the record was made or went into a snapshot; see `Snapshot`.
+    private static var epochFlag: UInt8 { 0x80 }
 
     @inline(__always) @unsafe init(_ p: UnsafeMutableRawPointer) { unsafe self.p = p }
 
@@ -111,10 +123,18 @@ enum ValueType: UInt8, Sendable {
 
     /// Gives the value its kind; it counts as freshly set, or as edited.
     @inline(__always) func setKind(_ kind: Kind, isModified: Bool = false) {
-        let kept = head & (Self.deadlineFlag | Self.largeFlag)
-        head =
-            kept | kind.rawValue | (isModified ? Self.modifiedFlag : 0)
-            | (kind.isObject ? Self.objectFlag : 0)
+        let kept = head & (Self.deadlineFlag | Self.largeFlag | Self.epochFlag)
+        head = kept | kind.rawValue | (isModified ? Self.modifiedFlag : 0)
+    }
+
+    /// Whether a snapshot that began the epoch `epoch` has still to write the record.
+    @inline(__always) func isBefore(_ epoch: Epoch) -> Bool {
+        (head ^ epoch.rawValue) & Self.epochFlag != 0
+    }
+
+    /// The record is in the snapshot, or need not be.
+    @inline(__always) func enter(_ epoch: Epoch) {
+        head = head & ~Self.epochFlag | epoch.rawValue
     }
 
     /// Seconds of the last access, modulo 2^24.
@@ -240,7 +260,7 @@ enum ValueType: UInt8, Sendable {
         guard isSameBlock else { return false }
         unsafe bytes.copy(to: p + offset)
         let fresh =
-            header & 0xFFFF_0000_0000_0000 | UInt64(truncatingIfNeeded: bytes.count) << 32
+            header & 0xFFFF_0000_0000_0080 | UInt64(truncatingIfNeeded: bytes.count) << 32
             | UInt64(clock) << 8 | UInt64(Kind.string.rawValue)
         unsafe p.storeBytes(of: fresh.littleEndian, as: UInt64.self)
         return true
@@ -261,7 +281,7 @@ enum ValueType: UInt8, Sendable {
         }
         let p = unsafe heap.allocate(total)
         let flags =
-            kind.rawValue | (deadline == nil ? 0 : deadlineFlag) | (kind.isObject ? objectFlag : 0)
+            kind.rawValue | (deadline == nil ? 0 : deadlineFlag) | heap.epoch.rawValue
         unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
         unsafe p.storeBytes(
             of: UInt16(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt16.self)
@@ -280,7 +300,7 @@ enum ValueType: UInt8, Sendable {
         let p = unsafe heap.allocate(16 + extra + key.count + valueCount + spare)
         let flags =
             kind.rawValue | largeFlag | (deadline == nil ? 0 : deadlineFlag)
-            | (kind.isObject ? objectFlag : 0)
+            | heap.epoch.rawValue
         unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
         unsafe p.storeBytes(
             of: UInt32(truncatingIfNeeded: valueCount), toByteOffset: 4, as: UInt32.self)
@@ -345,7 +365,9 @@ enum ValueType: UInt8, Sendable {
             unsafe bytesEqual(p + start, key.address, key.count),
             blank.hasDeadline == (deadline != nil)
         else { return nil }
-        let flags = largeFlag | (deadline == nil ? 0 : deadlineFlag) | Kind.string.rawValue
+        let flags =
+            largeFlag | (deadline == nil ? 0 : deadlineFlag) | Kind.string.rawValue
+            | heap.epoch.rawValue
         unsafe p.storeBytes(of: UInt32(flags).littleEndian, as: UInt32.self)
         unsafe p.storeBytes(
             of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 4, as: UInt32.self)

@@ -43,6 +43,8 @@ import CPlatform
     /// Empty slabs whose pages went back to the system.
     private var cold: [UInt] = []
 
+    /// The epoch that records are made in.
+    var epoch = Epoch.even
     /// Bytes in live blocks, rounded to their classes; large ones as malloc rounds them.
     private(set) var usedBytes = 0
     /// Bytes of slabs that hold at least one block.

@@ -88,12 +88,12 @@ extension Directive {
             .manyWords),
         .unused("ignore-warnings", .text, "", Reason.kernel),
         .unused("locale-collate", .text, "", Reason.locale),
-        .unused(
-            "shutdown-on-sigint", .choices(["default", "save", "nosave", "now", "force"]),
-            "default", Reason.persistence, .manyWords),
-        .unused(
-            "shutdown-on-sigterm", .choices(["default", "save", "nosave", "now", "force"]),
-            "default", Reason.persistence, .manyWords),
+        .text(
+            "shutdown-on-sigint", \.shutdownOnSIGINT,
+            .choices(["default", "save", "nosave", "now", "force"]), .manyWords),
+        .text(
+            "shutdown-on-sigterm", \.shutdownOnSIGTERM,
+            .choices(["default", "save", "nosave", "now", "force"]), .manyWords),
         .unused("shutdown-timeout", anyInt32, "10", Reason.replication),
         .unused("hide-user-data-from-log", .flag, "no", Reason.crash),
     ]
@@ -149,9 +149,7 @@ extension Directive {
     private static let durability: [Directive] = [
         save,
         .flag("appendonly", \.appendOnly, noEffect: Reason.persistence),
-        .text(
-            "dbfilename", \.databaseFilename, .custom(filename), .protected,
-            noEffect: Reason.persistence),
+        .text("dbfilename", \.databaseFilename, .custom(filename), .protected),
         .unused(
             "appendfilename", .custom(filename), "appendonly.aof", Reason.persistence, .immutable),
         .unused(
@@ -166,11 +164,11 @@ extension Directive {
         .unused("aof-timestamp-enabled", .flag, "no", Reason.persistence),
         .unused("aof-rewrite-incremental-fsync", .flag, "yes", Reason.persistence),
         .unused("aof-disable-auto-gc", .flag, "no", Reason.persistence, .hidden),
-        .unused("stop-writes-on-bgsave-error", .flag, "yes", Reason.persistence),
-        .unused("rdbcompression", .flag, "yes", Reason.persistence),
-        .unused("rdbchecksum", .flag, "yes", Reason.persistence, .immutable),
+        .flag("stop-writes-on-bgsave-error", \.stopWritesOnBgsaveError),
+        .flag("rdbcompression", \.rdbCompression),
+        .flag("rdbchecksum", \.rdbChecksum, .immutable),
         .unused("rdb-del-sync-files", .flag, "no", Reason.persistence),
-        .unused("rdb-save-incremental-fsync", .flag, "yes", Reason.persistence),
+        .flag("rdb-save-incremental-fsync", \.rdbSaveIncrementalFsync),
         .unused(
             "rdb-key-save-delay", .integer(Int(Int32.min)...Int(Int32.max)), "0",
             Reason.testing, .hidden),
@@ -379,7 +377,7 @@ extension Directive {
 /// Why a directive of Redis changes nothing here.
 enum Reason {
     static let notYet = "the feature it belongs to does not exist yet"
-    static let persistence = "data is kept in memory only and nothing is written to disk yet"
+    static let persistence = "there is no append-only file yet"
     static let replication = "there is no replication yet"
     static let cluster = "there is no cluster mode"
     static let tls = "there is no TLS; put a TLS proxy in front"

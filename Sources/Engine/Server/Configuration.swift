@@ -59,6 +59,9 @@ public struct Configuration: Sendable {
     /// Empty means the current directory of the process.
     public var directory = ""
     public var databases = 16
+    /// What a signal does: `default`, or some of `save`, `nosave`, `now` and `force`.
+    public var shutdownOnSIGINT = "default"
+    public var shutdownOnSIGTERM = "default"
     /// Background work per second.
     public var hz = 10 {
         didSet { hz = min(max(hz, 1), 500) }
@@ -104,7 +107,28 @@ public struct Configuration: Sendable {
         SavePoint(seconds: 60, changes: 10_000),
     ]
     public var databaseFilename = "dump.rdb"
+    /// Whether strings in RDB files and in the replies of DUMP are compressed.
+    public var rdbCompression = true
+    /// Whether RDB files end with a checksum, and whether that is compared when they are read.
+    public var rdbChecksum = true
+    /// Whether the system is asked now and then to write what it holds of a file in the making.
+    public var rdbSaveIncrementalFsync = true
+    /// Whether writes are refused while the last save has failed.
+    public var stopWritesOnBgsaveError = true
     public var appendOnly = false
+    public var appendFilename = "appendonly.aof"
+    public var appendDirectory = "appendonlydir"
+    public var appendFsync = AppendFsync.everySecond
+    public var noAppendFsyncOnRewrite = false
+    /// How much larger than after the last rewrite the file has to be for the next; 0 means never.
+    public var autoAOFRewritePercentage = 100
+    public var autoAOFRewriteMinSize = 64 << 20
+    /// Whether an append-only file whose end is missing is loaded without it.
+    public var aofLoadTruncated = true
+    /// Whether the base of an append-only file is an RDB file.
+    public var aofUseRDBPreamble = true
+    public var aofTimestampEnabled = false
+    public var aofRewriteIncrementalFsync = true
 
     // MARK: - Encodings
 
@@ -154,6 +178,11 @@ public struct Configuration: Sendable {
     var named: Set<String> = []
     /// Whether `save` still holds what it has before anyone says a word.
     var isSaveInitial = true
+
+    /// For embedders: whoever has not said where or when to save does not want files.
+    package mutating func forgetInitialSavePoints() {
+        if isSaveInitial, directory.isEmpty { save = [] }
+    }
 }
 
 // MARK: - Types of single directives
@@ -180,6 +209,15 @@ public enum EventLoop: String, Sendable, CaseIterable {
     case auto
     case ioUring = "io_uring"
     case epoll
+}
+
+/// When the system is asked to write the append-only file to the disk.
+public enum AppendFsync: String, Sendable, CaseIterable {
+    /// Before a command that wrote is answered.
+    case always
+    case everySecond = "everysec"
+    /// When the system wants to.
+    case no
 }
 
 /// What is worth a line in the log, most talkative first.

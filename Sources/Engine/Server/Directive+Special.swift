@@ -35,7 +35,7 @@ extension Directive {
 
     /// Lines add up; the first one replaces the initial points.
     static let save = Directive(
-        name: "save", alias: nil, traits: .manyWords, noEffect: Reason.persistence
+        name: "save", alias: nil, traits: .manyWords, noEffect: nil
     ) { configuration in
         configuration.save.map { "\($0.seconds) \($0.changes)" }.joined(separator: " ")
     } set: { (configuration, words) throws(DirectiveFault) in

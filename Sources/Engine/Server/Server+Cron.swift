@@ -34,6 +34,7 @@ extension Server {
         executor.call.sampleRates()
         executor.call.samplePeakMemory()
         executor.resizeTables()
+        executor.call.saveIfDue()
         guard cron.isEvery(1, hz: hz) else { return }
         closeIdle()
         closeSlow()

@@ -9,6 +9,8 @@ import Platform
 package enum ServerMessage: Sendable {
     /// Stop serving; the text goes to the log.
     case stop(reason: String)
+    /// A snapshot's file is there, or could not be made.
+    case snapshotFinished(number: Int, SnapshotOutcome)
 }
 
 package struct Server: ~Copyable {
@@ -31,6 +33,10 @@ package struct Server: ~Copyable {
     var poller: Poller
     var cron: Cron
     var isStopping = false
+    /// The files that are being read, at the start.
+    var loader: DataLoader?
+    /// Why the data could not be loaded.
+    var loadFailure: String?
     /// Accepting rests until this time because descriptors ran out, in Unix milliseconds.
     var acceptsAgainAt: Int64 = 0
     /// Listeners that rest until then, and how often all were set up, for completions.
@@ -60,6 +66,7 @@ package struct Server: ~Copyable {
         if let signals { try poller.watch(signals.descriptor, token: EventToken.signalWord) }
         var executor = Executor(configuration: configuration, identity: identity, log: log)
         executor.call.eventLoop = poller.kind.rawValue
+        executor.call.outside = mailbox
         return Server(executor, poller, mailbox, signals)
     }
 
@@ -103,7 +110,7 @@ package struct Server: ~Copyable {
     }
 
     /// One turn of the loop: the order of its lines is a contract.
-    private mutating func turn() {
+    mutating func turn() {
         let events = poller.wait(milliseconds: timeout())
         // One time stamp per turn: every command of the turn sees the same time.
         executor.tick()
@@ -112,11 +119,13 @@ package struct Server: ~Copyable {
         if events > 1, executor.looksAhead { serveTogether(events) } else { serveAlone(0..<events) }
         // After new requests, so that a long pipeline does not come first twice.
         resumeYielded()
+        continueLoading()
         // May change keys, so it comes before replies leave.
         executor.expireDue()
         executor.evictDue()
         runCron()
         carryOutRequests()
+        executor.stepSnapshot()
         // Replies to clients that waited go out with the others.
         deliverPosts()
         // One write per connection and turn; with io_uring the kernel gets them with `wait`.
@@ -130,6 +139,8 @@ package struct Server: ~Copyable {
     /// How long the poller may wait, in milliseconds.
     private mutating func timeout() -> Int32 {
         if !yielded.isEmpty || !dirty.isEmpty || !arrivals.isEmpty { return 0 }
+        if loader != nil { return 0 }
+        if let patience = executor.snapshotPatience { return patience }
         let wake = min(cron.nextRun, executor.wakeTime)
         return Int32(clamping: max(wake &- executor.currentTime(), 0))
     }
@@ -142,9 +153,14 @@ package struct Server: ~Copyable {
             for message in mailbox.takeAll() { receive(message) }
         case .signal:
             while let signal = signals?.next() {
-                let name = signal == Signals.interrupt ? "SIGINT" : "SIGTERM"
+                let isInterrupt = signal == Signals.interrupt
+                let name = isInterrupt ? "SIGINT" : "SIGTERM"
                 log.warning("\(LifecycleText.received(signal: name))")
-                isStopping = true
+                let configuration = executor.call.configuration
+                shutDown(
+                    ShutdownOptions(
+                        isInterrupt
+                            ? configuration.shutdownOnSIGINT : configuration.shutdownOnSIGTERM))
             }
         case .listener(let i):
             accept(executor.call.listeners[i])
@@ -162,7 +178,9 @@ package struct Server: ~Copyable {
         switch message {
         case .stop(let reason):
             if !reason.isEmpty { log.warning("\(reason)") }
-            isStopping = true
+            shutDown(ShutdownOptions(isForced: true))
+        case .snapshotFinished(let number, let outcome):
+            executor.call.finishSave(number, outcome)
         }
     }
 
@@ -173,9 +191,9 @@ package struct Server: ~Copyable {
         executor.call.requests = ServerRequests()
         if requests.configurationChanged { executor.configurationChanged() }
         if let listeners = requests.listeners { take(listeners) }
-        if requests.shutdown {
+        if let options = requests.shutdown {
             log.warning("\(LifecycleText.shutdownRequested)")
-            isStopping = true
+            shutDown(options)
         }
     }
 }

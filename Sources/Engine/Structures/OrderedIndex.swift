@@ -313,6 +313,13 @@ import CPlatform
         }
     }
 
+    /// The number of elements up to (`score`, `member`), which need not be there.
+    func rank(behind score: Double, _ member: Bytes) -> Int {
+        rank { other, record in
+            other < score || other == score && record.key.compare(member) <= 0
+        }
+    }
+
     // MARK: - Reading
 
     /// Where an element is; good until the index changes.

@@ -103,7 +103,7 @@ import Testing
     /// Commands that end the client or the server, or whose options exclude each other.
     static let excluded: Set<String> = [
         "shutdown", "debug", "client|kill", "client|reply", "client|list", "quit", "reset",
-        "auth", "hello", "config|set", "config|rewrite", "client|pause",
+        "auth", "hello", "config|set", "config|rewrite", "client|pause", "restore",
     ]
 
     @Test(arguments: [1, 2, 3] as [UInt64])

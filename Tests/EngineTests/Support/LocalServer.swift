@@ -10,7 +10,13 @@ final class LocalServer {
     private let slot: Int
     private var state = ParserState()
 
+    /// Where commands that write files write them.
+    private let directory = try? TemporaryDirectory()
+
     init(version: RESPVersion = .resp2, configuration: Configuration = Configuration()) {
+        var configuration = configuration
+        configuration.save = []
+        if let directory { configuration.directory = directory.path }
         let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         executor = Executor(
             configuration: configuration, identity: ServerIdentity(configurationFile: ""), log: log)
