@@ -87,11 +87,17 @@ class Server:
     """A running server in a folder of its own, on the server's core, until the block ends."""
 
     def __init__(
-        self, candidate: Candidate, wrapper: Sequence[str] = (), patience: float = 15.0
+        self,
+        candidate: Candidate,
+        wrapper: Sequence[str] = (),
+        patience: float = 15.0,
+        folder: Path | None = None,
     ) -> None:
         self.candidate = candidate
         self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        # A folder of the caller's stays the caller's.
+        self._owns_folder = folder is None
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="bench-"))
         command = [*wrapper, *candidate.command(self.port)]
         try:
             with on_core(places.SERVER_CORE), (self._folder / "log").open("wb") as log:
@@ -104,7 +110,7 @@ class Server:
                     stderr=subprocess.STDOUT,
                 )
         except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._drop_folder()
             raise NotStarted(f"{candidate.name}: {error}") from error
         try:
             self.ready_after = self._wait_until_ready(patience)
@@ -160,7 +166,11 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._drop_folder()
+
+    def _drop_folder(self) -> None:
+        if self._owns_folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait_until_ready(self, patience: float) -> float:
         """Seconds from exec to the answer of the first PING."""

@@ -33,6 +33,8 @@ struct Attention: OptionSet, Sendable {
     static let observed = Attention(rawValue: 1 << 10)
     /// The request did not run.
     static let refused = Attention(rawValue: 1 << 11)
+    /// There is something to propagate.
+    static let propagation = Attention(rawValue: 1 << 12)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -66,6 +68,7 @@ struct Call: ~Copyable {
     var configuration: Configuration
     var effects = Effects()
     var interest = Interest()
+    var propagation = Propagation()
     var blocking: Blocking
     var watching = Watching()
     var pubsub = PubSub()

@@ -22,6 +22,8 @@ struct Interest: OptionSet, Sendable {
     static let watchers = Interest(rawValue: 1 << 2)
     /// Some client holds copies of keys.
     static let trackers = Interest(rawValue: 1 << 3)
+    /// Changes are written down as commands.
+    static let propagation = Interest(rawValue: 1 << 4)
 }
 
 /// One change of one key.
