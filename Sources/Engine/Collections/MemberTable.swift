@@ -267,8 +267,11 @@ struct MemberTable: ~Copyable, CollectionObject {
     /// how many were removed.
     ///
     /// More are due exactly when `earliestDeadline` is not above `now` afterwards.
-    mutating func removeDue(_ now: Int64, limit: Int, _ heap: inout SlabAllocator) -> Int {
-        if deadlines == nil { return removeDueUnsorted(now, &heap) }
+    /// `body` is called with each before it goes.
+    mutating func removeDue(
+        _ now: Int64, limit: Int, _ heap: inout SlabAllocator, _ body: (Record) -> Void
+    ) -> Int {
+        if deadlines == nil { return removeDueUnsorted(now, &heap, body) }
         var removed = 0
         for _ in 0..<limit {
             guard let entry = deadlines?.first, entry.deadline <= now else { break }
@@ -276,6 +279,7 @@ struct MemberTable: ~Copyable, CollectionObject {
             guard let place = table.findVolatile(entry.hash),
                 place.record.deadline == entry.deadline
             else { continue }
+            body(place.record)
             remove(place, hash: entry.hash, &heap)
             removed += 1
         }
@@ -283,7 +287,9 @@ struct MemberTable: ~Copyable, CollectionObject {
         return removed
     }
 
-    private mutating func removeDueUnsorted(_ now: Int64, _ heap: inout SlabAllocator) -> Int {
+    private mutating func removeDueUnsorted(
+        _ now: Int64, _ heap: inout SlabAllocator, _ body: (Record) -> Void
+    ) -> Int {
         var due: [UInt64] = []
         var earliest = Int64.max
         table.forEach { record in
@@ -296,6 +302,7 @@ struct MemberTable: ~Copyable, CollectionObject {
         }
         for hash in due {
             guard let place = table.findVolatile(hash) else { continue }
+            body(place.record)
             remove(place, hash: hash, &heap)
         }
         earliestDeadline = earliest

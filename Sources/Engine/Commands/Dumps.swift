@@ -84,7 +84,10 @@ enum Dumps {
         if old != nil { call.discard(args.key) }
         if deadline > 0, deadline <= call.now {
             call.free(record)
-            if old != nil { call.changed(args.key, .generic, "del") }
+            if old != nil {
+                call.propagate("DEL") { $0.append(args.key.bytes) }
+                call.changed(args.key, .generic, "del")
+            }
             return reply.ok()
         }
         call.insert(record, args.key)
@@ -93,6 +96,14 @@ enum Dumps {
         if old == nil { call.created(args.key) }
         call.changed(args.key, .generic, "restore")
         call.overwritten(args.key, old, by: record.kind.type)
+        if deadline > 0, !request.isAbsolute {
+            call.propagate("RESTORE") { words in
+                words.append(args.key.bytes)
+                words.append(deadline)
+                for i in 3..<args.count { words.append(args[i]) }
+                words.append("ABSTTL")
+            }
+        }
         reply.ok()
     }
 

@@ -75,12 +75,15 @@ extension Hashes {
         }
         call.makeVolatile(args.key, place)
         var changed = 0, removed = 0
+        var fates = FieldFates()
         for i in first..<args.count {
             let result = set(args[i], deadline, condition, args.key, place, &call)
             reply.integer(result)
             if result == 1 { changed &+= 1 }
             if result == 2 { removed &+= 1 }
+            if result > 0, call.isPropagating { fates.add(i, isRemoved: result == 2) }
         }
+        call.propagate(fates, of: args, .at(deadline))
         if changed > 0 { call.toldDeadlines(of: changed, args.key, "hexpire") }
         if removed > 0 { call.toldRemoval(of: removed, args.key, place) }
     }
@@ -160,6 +163,16 @@ extension Hashes {
             changed &+= 1
         }
         if changed > 0 { call.toldDeadlines(of: changed, args.key, "hpersist") }
+    }
+
+    /// The positions of fields whose ends a request has changed.
+    struct FieldFates {
+        fileprivate var kept: [Int] = []
+        fileprivate var removed: [Int] = []
+
+        mutating func add(_ i: Int, isRemoved: Bool) {
+            if isRemoved { removed.append(i) } else { kept.append(i) }
+        }
     }
 
     // MARK: - Reading
@@ -250,6 +263,28 @@ extension TimeUnit {
 }
 
 extension Call {
+    /// Propagates what became of the fields of word 1: gone, or with another end, or with none.
+    mutating func propagate(
+        _ fates: Hashes.FieldFates, of args: borrowing Arguments, _ expiry: Expiry
+    ) {
+        if !fates.removed.isEmpty {
+            propagate("HDEL") { words in
+                words.append(args.key.bytes)
+                for i in fates.removed { words.append(args[i]) }
+            }
+        }
+        guard !fates.kept.isEmpty else { return }
+        var deadline: Int64?
+        if case .at(let time) = expiry { deadline = time }
+        propagate(deadline == nil ? "HPERSIST" : "HPEXPIREAT") { words in
+            words.append(args.key.bytes)
+            if let deadline { words.append(deadline) }
+            words.append("FIELDS")
+            words.append(Int64(fates.kept.count))
+            for i in fates.kept { words.append(args[i]) }
+        }
+    }
+
     /// Makes sure that fields of the hash at `place` can have deadlines.
     @inline(__always) mutating func makeVolatile(
         _ key: borrowing Key, _ place: HashTable.Place

@@ -18,14 +18,18 @@ extension Hashes {
         let first = try fields(args, from: 2, &call)
         reply.array(args.count &- first)
         var removed = 0
+        var fates = FieldFates()
         for i in first..<args.count {
             guard let place, let value = call.fieldValue(args[i], place.record) else {
                 reply.null()
                 continue
             }
             reply.string(value)
-            if call.removeField(args[i], args.key, place) { removed &+= 1 }
+            guard call.removeField(args[i], args.key, place) else { continue }
+            removed &+= 1
+            if call.isPropagating { fates.add(i, isRemoved: true) }
         }
+        call.propagate(fates, of: args, .none)
         if let place, removed > 0 { call.toldRemoval(of: removed, args.key, place) }
     }
 
@@ -61,6 +65,7 @@ extension Hashes {
         }
         if expiry != .keep { call.makeVolatile(args.key, place) }
         var changed = 0, removed = 0
+        var fates = FieldFates()
         for i in first..<args.count {
             guard let value = call.fieldValue(args[i], place.record) else {
                 reply.null()
@@ -70,11 +75,16 @@ extension Hashes {
             switch expiry {
             case .keep: break
             case .at(let deadline) where deadline <= call.now:
-                if call.removeField(args[i], args.key, place) { removed &+= 1 }
+                guard call.removeField(args[i], args.key, place) else { continue }
+                removed &+= 1
+                if call.isPropagating { fates.add(i, isRemoved: true) }
             case .at, .none:
-                if change(args[i], expiry, args.key, place, &call) { changed &+= 1 }
+                guard change(args[i], expiry, args.key, place, &call) else { continue }
+                changed &+= 1
+                if call.isPropagating { fates.add(i, isRemoved: false) }
             }
         }
+        call.propagate(fates, of: args, expiry)
         if changed > 0 {
             call.toldDeadlines(of: changed, args.key, expiry == .none ? "hpersist" : "hexpire")
         }
@@ -95,6 +105,20 @@ extension Hashes {
         guard field.record.hasDeadline else { return false }
         call.setFieldDeadline(field, nil, key, record)
         return true
+    }
+
+    /// The fields and values from word `first` on, which end at an absolute time.
+    private static func propagate(
+        _ args: borrowing Arguments, from first: Int, endingAt deadline: Int64, _ call: inout Call
+    ) {
+        call.propagate("HSETEX") { words in
+            words.append(args.key.bytes)
+            words.append("PXAT")
+            words.append(deadline)
+            words.append("FIELDS")
+            words.append(Int64((args.count &- first) / 2))
+            for i in first..<args.count { words.append(args[i]) }
+        }
     }
 
     // MARK: - Setting
@@ -193,8 +217,15 @@ extension Hashes {
         call.changed(args.key, .hash, "hset")
         reply.integer(1)
         guard case .at(let deadline) = expiry else { return }
-        guard deadline <= call.now else { return call.noted(args.key, .hash, "hexpire") }
+        guard deadline <= call.now else {
+            propagate(args, from: first, endingAt: deadline, &call)
+            return call.noted(args.key, .hash, "hexpire")
+        }
         // They end before they began.
+        call.propagate("HDEL") { words in
+            words.append(args.key.bytes)
+            for i in stride(from: first, to: args.count, by: 2) { words.append(args[i]) }
+        }
         for i in stride(from: first, to: args.count, by: 2) {
             call.dropField(args[i], args.key, home)
         }

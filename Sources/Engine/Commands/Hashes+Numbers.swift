@@ -43,7 +43,26 @@ extension Hashes {
             sum = try add(increment, to: value.array, &call)
         }
         store(sum.span, args, place, "hincrbyfloat", &call)
+        propagate(sum.span, args, &call)
         reply.bulk(sum.span)
+    }
+
+    /// The sum as it is, since others may add fractions in another way; a deadline stays.
+    private static func propagate(
+        _ sum: Bytes, _ args: borrowing Arguments, _ call: inout Call
+    ) {
+        guard call.isPropagating, let place = call.find(args.key) else { return }
+        let isVolatile = (call.fieldDeadline(args[2], place.record) ?? .max) != .max
+        call.propagate(isVolatile ? "HSETEX" : "HSET") { words in
+            words.append(args.key.bytes)
+            if isVolatile {
+                words.append("KEEPTTL")
+                words.append("FIELDS")
+                words.append(1)
+            }
+            words.append(args[2])
+            words.append(sum)
+        }
     }
 
     /// The increment as it is printed.

@@ -45,6 +45,7 @@ extension Lists {
             reply.array(2)
             reply.bulk(args[i])
             reply.string(record.listElement(record.listPosition(of: end)))
+            call.propagate(end == .head ? "LPOP" : "RPOP") { $0.append(args[i]) }
             return call.takeElements(1, from: end, key, place)
         }
         guard call.mayBlock else { return reply.nullArray() }
@@ -103,7 +104,15 @@ extension Lists {
         _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         let deadline = try call.blockingDeadline(args, timeout)
-        if try move(args, from, to, &call, &reply) { return }
+        if try move(args, from, to, &call, &reply) {
+            call.propagate("LMOVE") { words in
+                words.append(args[1])
+                words.append(args[2])
+                words.append(from == .head ? "LEFT" : "RIGHT")
+                words.append(to == .head ? "LEFT" : "RIGHT")
+            }
+            return
+        }
         guard call.mayBlock else { return reply.null() }
         call.block(args, keys: 1..<2, on: .list, until: deadline, timeoutReply: .nullArray)
     }

@@ -145,6 +145,10 @@ extension Lists {
                 guard let place = try call.find(key, as: .list) else { continue }
                 reply.array(2)
                 reply.bulk(args[i])
+                call.propagate(end == .head ? "LPOP" : "RPOP") { words in
+                    words.append(args[i])
+                    words.append(count ?? 1)
+                }
                 answerAndTake(count ?? 1, from: end, key, place, &call, &reply)
                 return true
             }

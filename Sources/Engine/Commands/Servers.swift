@@ -42,7 +42,7 @@ enum Servers {
             call.touchWatched(in: a, and: b)
             call.touchWatched(in: b, and: a)
         }
-        call.keyspace.swap(a, b, now: call.now)
+        call.keyspace.swap(a, b, now: call.turnTime)
         call.changedAll()
         reply.ok()
     }

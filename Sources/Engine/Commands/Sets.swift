@@ -160,7 +160,7 @@ enum Sets {
     ) throws(CommandError) {
         if args.count > 2 { return try popMany(args, &call, &reply) }
         guard let place = try call.find(args.key, as: .set) else { return reply.null() }
-        call.answerAndRemoveRandomMember(place, &reply)
+        call.answerAndRemoveRandomMember(args.key, place, &reply)
         call.changed(args.key, .set, "spop")
         call.removeIfEmpty(args.key, place)
     }
@@ -177,6 +177,7 @@ enum Sets {
         guard wanted < Int64(size) else {
             answerAll(place.record, &reply)
             call.changed(args.key, .set, "spop")
+            call.propagate("DEL") { $0.append(args.key.bytes) }
             call.discard(args.key)
             return call.noted(args.key, .generic, "del")
         }
@@ -185,7 +186,7 @@ enum Sets {
         if place.record.kind != .set {
             popFromSmall(count, args.key, place, &call, &reply)
         } else if (size - count) * 5 > count {
-            for _ in 0..<count { call.answerAndRemoveRandomMember(place, &reply) }
+            for _ in 0..<count { call.answerAndRemoveRandomMember(args.key, place, &reply) }
         } else {
             keepSome(size - count, args.key, place, &call, &reply)
         }
@@ -199,6 +200,15 @@ enum Sets {
         let record = place.record
         let isChosen = call.chosenPositions(count, of: record.setCount)
         var rest = call.makeSetBuilder(startsPacked: record.kind == .packedSet)
+        call.propagate("SREM") { words in
+            words.append(key.bytes)
+            var i = 0
+            record.forEachSetMember { member in
+                if isChosen[i] { words.append(member) }
+                i += 1
+                return true
+            }
+        }
         var i = 0
         record.forEachSetMember { member in
             if isChosen[i] {
@@ -227,6 +237,13 @@ enum Sets {
             _ = record.set.remove(member.key, &call.database.heap)
         }
         call.random = generator
+        call.propagate("SREM") { words in
+            words.append(key.bytes)
+            record.forEachSetMember {
+                words.append($0)
+                return true
+            }
+        }
         record.forEachSetMember {
             reply.string($0)
             return true

@@ -65,6 +65,10 @@ extension SortedSets {
             reply.double($1)
         }
         call.removeRanks(ranks, place)
+        call.propagate(end == .lowest ? "ZPOPMIN" : "ZPOPMAX") { words in
+            words.append(key.bytes)
+            words.append(Int64(count))
+        }
         call.effects.dirty &+= count - 1
         call.changed(key, .sortedSet, end == .lowest ? "zpopmin" : "zpopmax")
         call.removeIfEmpty(key, place)

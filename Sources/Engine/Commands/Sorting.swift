@@ -254,9 +254,15 @@ enum Sorting {
     private static func store(
         _ rows: borrowing ByteRows, _ key: borrowing Key, _ call: inout Call
     ) {
+        call.propagate("DEL") { $0.append(key.bytes) }
         if rows.count == 0 {
-            _ = call.remove(key)
+            if !call.remove(key) { call.propagateNothing() }
             return
+        }
+        // The order of a set's members is a matter of each server's own.
+        call.propagate("RPUSH") { words in
+            words.append(key.bytes)
+            for i in 0..<rows.count { words.append(rows[i]) }
         }
         let old = call.find(key)?.record.kind.type
         call.overwritten(key, old, by: .list)

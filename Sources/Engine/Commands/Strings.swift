@@ -174,7 +174,25 @@ enum Strings {
         guard holds else { return get ? () : reply.null() }
         call.set(args.key, to: args[2], expiry: expiry, event: "set")
         if expiry != .none, expiry != .keep { call.noted(args.key, .generic, "expire") }
+        propagateSet(args, to: args[2], expiry, &call)
         if !get { reply.ok() }
+    }
+
+    /// What was decided, without the conditions, and with an absolute time.
+    private static func propagateSet(
+        _ args: borrowing Arguments, to value: Bytes, _ expiry: Expiry, _ call: inout Call
+    ) {
+        call.propagate("SET") { words in
+            words.append(args.key.bytes)
+            words.append(value)
+            switch expiry {
+            case .none: break
+            case .keep: words.append("KEEPTTL")
+            case .at(let deadline):
+                words.append("PXAT")
+                words.append(deadline)
+            }
+        }
     }
 
     /// Whether `key` exists and its string is exactly `value`.
@@ -233,6 +251,7 @@ enum Strings {
         let deadline = try unit.deadline(args.integer(2), call.now)
         call.set(args.key, to: args[3], expiry: .at(deadline), event: "set")
         call.noted(args.key, .generic, "expire")
+        propagateSet(args, to: args[3], .at(deadline), &call)
         reply.ok()
     }
 
@@ -360,6 +379,7 @@ enum Strings {
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
         guard try isEqual(args.key, args[2], &call) else { return reply.integer(0) }
+        call.propagate("DEL") { $0.append(args.key.bytes) }
         reply.integer(call.remove(args.key) ? 1 : 0)
     }
 
@@ -475,6 +495,7 @@ enum Strings {
         let old = try call.copyToChange(args.key)
         let text = try Numbers.sum(of: old ?? Array("0".utf8), args[2].array)
         call.setText(args.key, to: text.span, event: "incrbyfloat")
+        propagateSet(args, to: text.span, .keep, &call)
         reply.bulk(text.span)
     }
 }

@@ -332,6 +332,7 @@ extension Executor {
         let hash = call.keyspace.seed.hash(wait.words.word1.span)
         let error = run(wait.command, wait.words, hash, &reply)
         call.isResuming = false
+        call.settle(wait.words)
         if call.attention.contains(.changes) { call.deliverChanges() }
         if call.attention.contains(.blocked) { return }
         call.endWait(slot)

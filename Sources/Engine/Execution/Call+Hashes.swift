@@ -351,13 +351,24 @@ extension Call {
         if raised.contains(.snapshot) { preserve(key) }
         let record = place.record
         let volatileBefore = record.hash.volatileCount
-        let removed = record.hash.removeDue(now, limit: Self.dueFieldsAtOnce, &database.heap)
+        var names: [[UInt8]] = []
+        let isPropagating = isPropagating
+        let removed = record.hash.removeDue(now, limit: Self.dueFieldsAtOnce, &database.heap) {
+            if isPropagating { names.append($0.key.array) }
+        }
         database.noteElements(
             record, of: key.hash, volatileBefore: volatileBefore, earliestBefore: .min)
         if removed > 0 {
             statistics.expiredFields &+= removed
             effects.dirty &+= removed &- 1
+            // The request that came upon them has not changed anything by that.
+            let hasChanged = propagation.hasChanged
             changed(key, .hash, "hexpired")
+            propagation.hasChanged = hasChanged
+            propagateDeletion("HDEL", in: session.database) { words in
+                words.append(key.bytes)
+                for name in names { words.append(copying: name) }
+            }
         }
         guard record.hash.count == 0 else { return place }
         noted(key, .generic, "del")

@@ -239,16 +239,22 @@ extension Call {
     ) {
         if deadline <= now {
             keyspace.databases[session.database].remove(place, hash: key.hash)
+            propagate("DEL") { $0.append(key.bytes) }
             return changed(key, .generic, "del")
         }
         keyspace.databases[session.database].setDeadline(key, at: place, deadline)
         changed(key, .generic, "expire")
+        propagate("PEXPIREAT") { words in
+            words.append(key.bytes)
+            words.append(deadline)
+        }
     }
 
     /// Takes the deadline away from `key`, which is at `place` and has one.
     mutating func persist(_ key: borrowing Key, at place: HashTable.Place) {
         keyspace.databases[session.database].setDeadline(key, at: place, nil)
         changed(key, .generic, "persist")
+        propagate("PERSIST") { $0.append(key.bytes) }
     }
 
     /// Copies the value of `source`, a live key of the selected database, to `key` of `database`.
@@ -288,7 +294,7 @@ extension Call {
     mutating func flush(_ database: Int, isLazy: Bool) {
         touchWatched(in: database)
         let count = keyspace.databases[database].count
-        let empty = Database(seed: keyspace.seed, now: now, epoch: keyspace.epoch)
+        let empty = Database(seed: keyspace.seed, now: turnTime, epoch: keyspace.epoch)
         let old = keyspace.replace(database, with: empty)
         if let snapshot, !snapshot.isFinished, old.snapshot != nil, count > 0 {
             effects.dirty &+= count
@@ -306,6 +312,10 @@ extension Call {
     /// Any key of any database may have changed.
     mutating func changedAll() {
         effects.dirty &+= 1
+        if isPropagating {
+            propagation.hasChanged = true
+            attention.insert(.propagation)
+        }
         guard interest.contains(.waiters) else { return }
         blocking.touchAll()
         attention.insert(.changes)
@@ -343,6 +353,15 @@ extension Call {
     @inline(never) mutating func note(
         _ key: Bytes, _ kind: ChangeClass, _ event: StaticString, _ database: Int
     ) {
+        if isPropagating {
+            if kind == .expired || kind == .evicted {
+                propagateDeletion("DEL", in: database) { $0.append(key) }
+            } else {
+                propagation.hasChanged = true
+                attention.insert(.propagation)
+            }
+            if interest == .propagation { return }
+        }
         attention.insert(.changes)
         if interest.contains(.waiters) { blocking.touch(database, key) }
         if interest.contains(.watchers) { touchWatched(database, key) }

@@ -257,17 +257,27 @@ extension Call {
     }
 
     /// Replies with a member chosen by chance and removes it.
-    mutating func answerAndRemoveRandomMember(_ place: HashTable.Place, _ reply: inout Reply) {
+    mutating func answerAndRemoveRandomMember(
+        _ key: borrowing Key, _ place: HashTable.Place, _ reply: inout Reply
+    ) {
         let record = place.record
         var generator = random
         if record.kind == .set {
             if let member = record.set.random(&generator) {
                 reply.bulk(member.key)
+                propagate("SREM") { words in
+                    words.append(key.bytes)
+                    words.append(member.key)
+                }
                 _ = record.set.remove(member.key, &database.heap)
             }
         } else {
             let i = Int.random(in: 0..<record.setCount, using: &generator)
             record.withSetMember(i) { reply.string($0) }
+            propagate("SREM") { words in
+                words.append(key.bytes)
+                record.withSetMember(i) { words.append($0) }
+            }
             removeSmall(i, place)
         }
         random = generator

@@ -124,8 +124,11 @@ struct Call: ~Copyable {
     var peakMemoryTime: Int64 = 0
     /// Rate of the counter behind `CommandStatistics.ticks`.
     let ticksPerMicrosecond: Double
-    /// Unix time of the turn in milliseconds.
+    /// Unix time in milliseconds as commands see it: that of the turn, or, while an append-only file
+    /// is read, one at which nothing expires.
     var now: Int64 = 0
+    /// Unix time of the turn in milliseconds.
+    private(set) var turnTime: Int64 = 0
     /// The 24 bits of a record that is made or changed now: Unix time of the turn in seconds,
     /// modulo 2^24, or what an LFU policy starts with.
     var clock: UInt32 = 0
@@ -161,6 +164,7 @@ struct Call: ~Copyable {
     /// Sets the time that every command of the turn sees.
     mutating func setTime(_ milliseconds: Int64) {
         now = milliseconds
+        turnTime = milliseconds
         clock =
             countsAccesses
             ? AccessCounter.word(AccessCounter.initial, milliseconds)

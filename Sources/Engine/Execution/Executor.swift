@@ -349,6 +349,10 @@ struct Executor: ~Copyable {
             unsafe execute(start, request, mark, &reply, &ticks)
             i &+= 1
             if !call.attention.isEmpty || reply.out.count > reply.stop {
+                if call.attention == .propagation, reply.out.count <= reply.stop {
+                    propagate(input, i &- 1)
+                    continue
+                }
                 if attend(input, i &- 1, mark, &reply) {
                     if call.attention.contains(.held) { i &-= 1 }
                     break
@@ -419,6 +423,7 @@ struct Executor: ~Copyable {
             call.attention.remove(.transaction)
             runTransaction(&reply)
         }
+        if call.attention.contains(.propagation) { propagate(input, i) }
         if call.attention.contains(.observed) { observe(input, i) }
         call.attention.remove(.refused)
         note(input, i, replyBytes: reply.byteCount(from: mark))
@@ -439,6 +444,21 @@ struct Executor: ~Copyable {
         }
         isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
+    }
+
+    /// Writes down what the request did.
+    @inline(never) private mutating func propagate(_ input: Bytes, _ i: Int) {
+        call.attention.remove(.propagation)
+        let request = batch[i]
+        let start = i == 0 ? batchStart : Int(batch[i &- 1].end)
+        let args = arguments(input, Int(request.first), Int(request.count), request.hash)
+        let end = Int(request.end)
+        let isRaw =
+            !parser.isInline && end &- start == args.byteCountAsArray && end <= input.count
+            && input[start] == UInt8(ascii: "*")
+        call.propagation.settle(
+            args, raw: isRaw ? input.extracting(start..<end) : nil, in: call.session.database,
+            isInTransaction: false)
     }
 
     /// Shows the request to whom it concerns, if it ran.

@@ -103,12 +103,16 @@ struct Propagation: ~Copyable {
     mutating func endUnit() {
         guard unitCount > 0 else { return }
         if unitCount > 1 { log.append("*1\r\n$5\r\nMULTI\r\n") }
-        log.append(unit.span)
+        Self.append(unit, to: &log)
         if unitCount > 1 { log.append("*1\r\n$4\r\nEXEC\r\n") }
         database = unitDatabase
         unitCount = 0
         unit.removeAll()
         unit.shrink(to: Self.unitBytesKept)
+    }
+
+    private static func append(_ unit: borrowing ByteBuffer, to log: inout ByteBuffer) {
+        log.append(unit.span)
     }
 
     private static func append(
@@ -184,6 +188,10 @@ struct CommandWords: ~Copyable {
         bytes.append("\r\n")
     }
 
+    mutating func append(_ value: StringView) {
+        if value.form == .integer { append(value.number) } else { append(value.bytes) }
+    }
+
     /// For cold paths.
     mutating func append(copying word: [UInt8]) { append(word.span) }
 
@@ -226,6 +234,16 @@ extension Call {
         guard isPropagating else { return }
         attention.insert(.propagation)
         propagation.add(name, in: database ?? session.database, words)
+    }
+
+    /// Writes down what a request did whose words were kept.
+    mutating func settle(_ words: OwnedArguments) {
+        guard attention.contains(.propagation) else { return }
+        attention.remove(.propagation)
+        try? words.withArguments(hash: 0) { args throws(CommandError) in
+            propagation.settle(
+                args, raw: nil, in: session.database, isInTransaction: isInTransaction)
+        }
     }
 
     /// The request that runs changes nothing that others have to know.

@@ -155,10 +155,12 @@ extension Executor {
                 fail(error, item.command, mark, &reply)
             }
             call.noteCall(item, ticks: cp_ticks() &- start)
+            call.settle(item.words)
             if call.attention.contains(.observed) { call.observe(item, hash) }
         }
         call.session.deniesBlocking = deniesBlocking
         call.isInTransaction = false
+        call.propagation.endUnit()
         call.command = exec
         call.statistics.commands &+= queue.count
     }

@@ -85,6 +85,7 @@ extension Call {
         if flushes { for i in 0..<keyspace.count { flush(i, isLazy: false) } }
         while try !loader.step(&self, until: .max) {}
         changedAll()
+        propagateNothing()
         persistence.savedDirty = effects.dirty
     }
 }

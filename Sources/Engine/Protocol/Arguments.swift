@@ -73,6 +73,17 @@ struct Slot: BitwiseCopyable {
 
     /// An owned copy of every word, for what outlives the request.
     var copied: [[UInt8]] { (0..<count).map { self[$0].array } }
+
+    /// Bytes of a request with these words in its shortest form, an array of strings.
+    var byteCountAsArray: Int {
+        // `*n\r\n`, and for each word `$n\r\n` and `\r\n` behind it.
+        var total = 3 &+ Digits.count(count)
+        for i in 0..<count {
+            let n = self[i].count
+            total &+= 5 &+ Digits.count(n) &+ n
+        }
+        return total
+    }
 }
 
 /// The words of a request that outlives its input.

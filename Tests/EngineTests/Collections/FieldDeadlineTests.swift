@@ -33,7 +33,7 @@ struct FieldDeadlineTests {
         mutating func advance(to now: Int64, by limit: Int) -> Bool {
             var removed = 0
             while table.earliestDeadline <= now {
-                removed += table.removeDue(now, limit: limit, &heap)
+                removed += table.removeDue(now, limit: limit, &heap) { _ in }
             }
             let due = model.filter { $0.value <= now }
             for name in due.keys { model[name] = nil }
