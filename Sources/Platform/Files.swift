@@ -3,6 +3,7 @@
 //  ## Safety
 //  - S1: paths are terminated copies that live for the call.
 //  - S2: variables of the caller's frame are filled by the system.
+//  - S3: a span's memory outlives the call that is handed its address; counts are its own.
 import CPlatform
 
 /// Operations on files whose content has to be on the disk when they return.
@@ -13,6 +14,38 @@ public enum Files {
         let descriptor = unsafe cp_open(path, flags, 0o644)  // S1
         guard descriptor >= 0 else { throw .last("open") }
         return descriptor
+    }
+
+    /// Opens a file for writing with what it holds; one that is missing is made.
+    public static func openToContinue(_ path: String) throws(SystemError) -> Int32 {
+        let descriptor = unsafe cp_open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)  // S1
+        guard descriptor >= 0 else { throw .last("open") }
+        return descriptor
+    }
+
+    /// Writes all of `bytes` at `offset` of an open file, in place of what is there.
+    public static func write(
+        _ bytes: Span<UInt8>, to descriptor: Int32, at offset: Int
+    ) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            let start = done
+            let n = unsafe bytes.withUnsafeBytes { bytes in
+                unsafe pwrite(
+                    descriptor, bytes.baseAddress.map { unsafe $0 + start }, bytes.count - start,
+                    off_t(offset + start))
+            }  // S3
+            if n > 0 {
+                done += n
+            } else if n == 0 || cp_errno() != EINTR {
+                throw n == 0 ? SystemError(operation: "write", code: EIO) : .last("write")
+            }
+        }
+    }
+
+    /// Moves on to `offset` of an open file.
+    public static func seek(_ descriptor: Int32, to offset: Int) throws(SystemError) {
+        guard lseek(descriptor, off_t(offset), Int32(SEEK_SET)) >= 0 else { throw .last("lseek") }
     }
 
     /// Opens a file for reading; nil when there is none.

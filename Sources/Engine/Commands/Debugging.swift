@@ -68,6 +68,8 @@ enum Debugging {
             call.replicationID = ServerIdentity.newID(&call.random)
             reply.ok()
         case ("RELOAD", 2...): try reload(args, &call, &reply)
+        // The executor does it, since it runs commands.
+        case ("LOADAOF", 2): call.attention.insert(.reload)
         case ("PAUSE-CRON", 3):
             call.isCronOn = (Numbers.integer(args[2]) ?? 0) == 0
             reply.ok()

@@ -8,6 +8,7 @@ extension Family {
         Connections.family, Clients.family,
         ClientControl.family, ClientTracking.family, Monitors.family, CommandIntrospection.family,
         Configs.family, Servers.family, Saving.family,
+        AppendOnlyCommands.server, AppendOnlyCommands.generic,
         CommandLogs.family, Latencies.family, Memories.family, Debugging.family,
         TransactionCommands.family, PubSubCommands.family,
     ]

@@ -13,6 +13,8 @@ import CPlatform
 /// What a waiting client is told when its time is up.
 enum TimeoutReply: Sendable {
     case null, nullArray
+    /// How many have what the client wrote on the disk: this server, and replicas.
+    case acknowledgements
 }
 
 /// A wait, kept with its client.
@@ -224,6 +226,19 @@ extension Call {
         interest.insert(.waiters)
     }
 
+    /// Makes the client wait until this command, run again when something has come to the disk, finds
+    /// that it is enough.
+    mutating func blockForDisk(_ args: borrowing Arguments, until deadline: Int64) {
+        attention.insert(.blocked)
+        if isResuming { return }
+        let wait = Wait(
+            ticket: blocking.makeTicket(), command: command, words: OwnedArguments(copying: args),
+            keys: [], type: .string, timeoutReply: .acknowledgements, deadline: deadline, since: now)
+        clients[session.slot].wait = wait
+        blocking.begin(wait, slot: session.slot)
+        syncWaits.append((session.slot, wait.ticket))
+    }
+
     /// Ends the wait of a client, if it has one.
     mutating func endWait(_ slot: Int) {
         guard let wait = clients[slot].wait else { return }
@@ -272,6 +287,7 @@ extension Call {
     mutating func unblock(_ slot: Int, error: String? = nil) {
         guard let wait = clients[slot].wait else { return }
         endWait(slot)
+        let isOnDisk = isOnDisk(slot)
         let silent = clients[slot].session.replies != .on
         if !silent {
             post(slot) { reply in
@@ -279,6 +295,7 @@ extension Call {
                 switch wait.timeoutReply {
                 case .null: reply.null()
                 case .nullArray: reply.nullArray()
+                case .acknowledgements: Self.acknowledge(isOnDisk: isOnDisk, &reply)
                 }
             }
         }
@@ -332,7 +349,11 @@ extension Executor {
         let hash = call.keyspace.seed.hash(wait.words.word1.span)
         let error = run(wait.command, wait.words, hash, &reply)
         call.isResuming = false
+        let offset = call.propagation.offset
         call.settle(wait.words)
+        if call.propagation.offset != offset {
+            call.clients[slot].writeOffset = call.propagation.offset
+        }
         if call.attention.contains(.changes) { call.deliverChanges() }
         if call.attention.contains(.blocked) { return }
         call.endWait(slot)
@@ -363,6 +384,22 @@ extension Executor {
         } catch {
             return error
         }
+    }
+
+    /// Runs the commands of clients that wait for the disk again.
+    mutating func serveSyncWaiters() {
+        guard !call.syncWaits.isEmpty else { return }
+        let session = call.session, attention = call.attention, command = call.command
+        let waits = call.syncWaits
+        call.syncWaits = []
+        for (slot, ticket) in waits {
+            guard let wait = call.clients[slot].wait, wait.ticket == ticket else { continue }
+            resume(slot, wait)
+            if call.clients[slot].wait?.ticket == ticket { call.syncWaits.append((slot, ticket)) }
+        }
+        call.session = session
+        call.attention = attention
+        call.command = command
     }
 
     /// Answers clients whose waiting time is up.

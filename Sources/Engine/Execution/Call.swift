@@ -35,6 +35,8 @@ struct Attention: OptionSet, Sendable {
     static let refused = Attention(rawValue: 1 << 11)
     /// There is something to propagate.
     static let propagation = Attention(rawValue: 1 << 12)
+    /// The append-only file is to be read in place of all data.
+    static let reload = Attention(rawValue: 1 << 13)
 }
 
 /// What commands ask the server to do at the end of the turn.
@@ -103,6 +105,12 @@ struct Call: ~Copyable {
     var persistence = Persistence()
     /// The snapshot that is being written.
     var snapshot: Snapshot?
+    /// What commands did, on the disk; nil when that is not wanted.
+    var appendOnly: AppendOnlyFile?
+    /// Slots of clients whose replies wait for the disk.
+    var heldSlots: [Int] = []
+    /// Clients whose commands wait for the disk, and the tickets of their waits.
+    var syncWaits: [(slot: Int, ticket: UInt64)] = []
     /// How helper threads reach the loop.
     var outside: Mailbox<ServerMessage>?
     /// Everything is on the disk that has to be, and the server ends.

@@ -89,6 +89,8 @@ struct Client: ~Copyable {
     /// Bytes of queued requests.
     fileprivate(set) var queueBytes = 0
     var noEvict = false
+    /// `Propagation.offset` behind the client's last write.
+    var writeOffset = 0
     /// Its next request waits for the end of a pause.
     var isHeld = false
     /// What the client waits for.
@@ -177,6 +179,21 @@ struct ClientTable: ~Copyable {
     mutating func noteQueue(_ slot: Int, _ bytes: Int) {
         memoryBytes += bytes - clients[slot].queueBytes
         clients[slot].queueBytes = bytes
+    }
+
+    /// A slot for a client that no list shows and no number counts.
+    mutating func openHidden(now: Int64) -> Int {
+        let slot = free.popLast() ?? clients.count
+        if slot == clients.count { clients.append(Client()) }
+        clients[slot] = Client()
+        clients[slot].session.slot = slot
+        return slot
+    }
+
+    mutating func closeHidden(_ slot: Int) {
+        memoryBytes -= clients[slot].queueBytes
+        clients[slot] = Client()
+        free.append(slot)
     }
 
     mutating func close(_ slot: Int) {

@@ -61,6 +61,8 @@ struct Executor: ~Copyable {
     private var replyShare = 0
     /// The processor's counter from which on clients get one batch each.
     var sliceEnd = UInt64.max
+    /// `Propagation.offset` before the client's requests.
+    private var offsetBefore = 0
     /// How long the last command took that took long.
     private var lastTicks: UInt64 = 0
     /// Where the input of the batch begins.
@@ -82,6 +84,14 @@ struct Executor: ~Copyable {
     init(configuration: Configuration, identity: ServerIdentity, log: Logger) {
         call = Call(configuration: configuration, identity: identity, log: log)
         configurationChanged()
+    }
+
+    /// Whether requests may be as long as they like, since nobody announces what is not there.
+    mutating func allowsAnyRequest(_ isAllowed: Bool) {
+        let usual = RequestLimits()
+        limits.argumentsMax = isAllowed ? Int64(Int32.max) : usual.argumentsMax
+        limits.bulkBytesMax =
+            isAllowed ? Int(UInt32.max) : call.configuration.protoMaxBulkLength
     }
 
     /// Takes over the directives that the executor keeps for itself.
@@ -190,6 +200,7 @@ struct Executor: ~Copyable {
         if count >= call.watch.requestBytes { call.attention.insert(.sizes) }
         if call.isObserved { call.attention.insert(.observed) }
         call.updateTouching()
+        offsetBefore = call.propagation.offset
         replyStart = reply.out.count
         // A large reply calls for attention too.
         let isLate = replyStart > Self.replyBytesPerTurn || cp_ticks() >= sliceEnd
@@ -209,6 +220,8 @@ struct Executor: ~Copyable {
         call.clients[slot].lastActiveAt = call.now
         call.clients[slot].lastCommand = Int32(truncatingIfNeeded: call.command)
         call.clients[slot].commandCount &+= Int64(commands)
+        let offset = call.propagation.offset
+        if offset != offsetBefore { call.clients[slot].writeOffset = offset }
     }
 
     // MARK: - Parsing ahead
@@ -423,6 +436,7 @@ struct Executor: ~Copyable {
             call.attention.remove(.transaction)
             runTransaction(&reply)
         }
+        if call.attention.contains(.reload) { reload(&reply) }
         if call.attention.contains(.propagation) { propagate(input, i) }
         if call.attention.contains(.observed) { observe(input, i) }
         call.attention.remove(.refused)
@@ -444,6 +458,22 @@ struct Executor: ~Copyable {
         }
         isFull = reply.byteCount(from: replyStart) > replyShare || cp_ticks() >= sliceEnd
         return isFull || !call.attention.isDisjoint(with: [.close, .blocked])
+    }
+
+    /// DEBUG LOADAOF.
+    private mutating func reload(_ reply: inout Reply) {
+        let session = call.session, attention = call.attention
+        do throws(LoadError) {
+            try reloadAppendOnlyFile()
+            call.log.warning("Append Only File loaded by DEBUG LOADAOF")
+            reply.ok()
+        } catch {
+            call.log.warning("\(error)")
+            writeError(
+                Array("ERR Error trying to load the AOF files, check server logs.".utf8), &reply)
+        }
+        call.session = session
+        call.attention = attention.subtracting([.reload, .propagation])
     }
 
     /// Writes down what the request did.

@@ -14,6 +14,8 @@
 struct Propagation: ~Copyable {
     /// Complete units that nobody has taken yet.
     private(set) var log = ByteBuffer()
+    /// Bytes that were taken before.
+    private var takenBytes = 0
     /// Commands of the unit that runs.
     private var unit = ByteBuffer()
     private var unitCount = 0
@@ -134,17 +136,19 @@ struct Propagation: ~Copyable {
 
     // MARK: - Taking
 
+    /// Bytes that were ever propagated.
+    @inline(__always) var offset: Int { takenBytes &+ log.count }
+
     /// Whoever reads on knows of no database.
     mutating func forgetDatabase() { database = -1 }
 
-    /// The log was taken.
-    mutating func clear() {
+    /// Lends the log to `body`, which may exchange it for another buffer; it is empty afterwards.
+    mutating func take(_ body: (inout ByteBuffer) -> Void) {
+        takenBytes &+= log.count
+        body(&log)
         log.removeAll()
         log.shrink(to: Self.logBytesKept)
     }
-
-    /// Gives the log away in exchange for an empty buffer.
-    mutating func takeLog(_ other: inout ByteBuffer) { swap(&log, &other) }
 
     private static var logBytesKept: Int { 256 << 10 }
     private static var unitBytesKept: Int { 64 << 10 }

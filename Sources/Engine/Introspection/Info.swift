@@ -185,7 +185,8 @@ enum Info {
             "mem_clients_slaves",
         ])
         lines.add("mem_clients_normal", call.clientMemory)
-        lines.add(["mem_cluster_links", "mem_aof_buffer"])
+        lines.add("mem_cluster_links", 0)
+        lines.add("mem_aof_buffer", call.appendOnly?.backlogBytes ?? 0)
         lines.add("mem_allocator", "slab")
         lines.add([
             "mem_overhead_db_hashtable_rehashing", "active_defrag_running",
@@ -214,16 +215,37 @@ enum Info {
         lines.add("rdb_last_cow_size", 0)
         lines.add("rdb_last_load_keys_expired", files.expiredKeys)
         lines.add("rdb_last_load_keys_loaded", files.loadedKeys)
-        lines.add(["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"])
-        lines.add("aof_last_rewrite_time_sec", -1)
-        lines.add("aof_current_rewrite_time_sec", -1)
-        lines.add("aof_last_bgrewrite_status", "ok")
-        lines.add(["aof_rewrites", "aof_rewrites_consecutive_failures"])
-        lines.add("aof_last_write_status", "ok")
+        addAppendOnlyFile(call, &lines)
         lines.add([
             "aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size",
         ])
+        if let file = call.appendOnly { addSizes(of: file, &lines) }
         if let loading = files.loading { addLoading(loading, call, &lines) }
+    }
+
+    private static func addAppendOnlyFile(_ call: borrowing Call, _ lines: inout Lines) {
+        let files = call.persistence
+        let isRunning = files.rewrite != nil || files.isRewriteWanted
+        lines.add("aof_enabled", call.configuration.appendOnly ? 1 : 0)
+        lines.add("aof_rewrite_in_progress", isRunning ? 1 : 0)
+        lines.add("aof_rewrite_scheduled", files.isRewriteScheduled ? 1 : 0)
+        lines.add("aof_last_rewrite_time_sec", files.lastRewriteSeconds)
+        lines.add(
+            "aof_current_rewrite_time_sec",
+            files.rewrite.map { max((call.now - $0.startTime) / 1000, 0) } ?? -1)
+        lines.add("aof_last_bgrewrite_status", files.isRewriteOK ? "ok" : "err")
+        lines.add("aof_rewrites", files.rewrites)
+        lines.add("aof_rewrites_consecutive_failures", files.rewriteFailures)
+        lines.add("aof_last_write_status", call.appendOnly?.failure == nil ? "ok" : "err")
+    }
+
+    private static func addSizes(of file: AppendOnlyFile, _ lines: inout Lines) {
+        lines.add("aof_current_size", file.totalBytes)
+        lines.add("aof_base_size", file.baseBytes)
+        lines.add("aof_pending_rewrite", 0)
+        lines.add("aof_buffer_length", file.backlogBytes)
+        lines.add("aof_pending_bio_fsync", file.isBusy ? 1 : 0)
+        lines.add("aof_delayed_fsync", file.delayedCount)
     }
 
     private static func addLoading(

@@ -17,6 +17,21 @@ struct Persistence {
     var saves = 0
     /// Snapshots that were begun.
     var snapshotCount = 0
+    /// The rewrite of the append-only file that is going on.
+    var rewrite: Rewrite?
+    /// A rewrite is to begin as soon as the helper thread of the append-only file is idle.
+    var isRewriteWanted = false
+    /// A rewrite waits for a save to end.
+    var isRewriteScheduled = false
+    var isRewriteOK = true
+    /// Seconds that the last rewrite took; -1 before the first.
+    var lastRewriteSeconds: Int64 = -1
+    var rewrites = 0
+    /// How many failed one after another.
+    var rewriteFailures = 0
+    /// Not before these times, in Unix milliseconds: another rewrite, another try to write.
+    var nextRewriteTry: Int64 = 0
+    var nextFileRetry: Int64 = 0
     /// BGSAVE SCHEDULE waits for a rewrite to end.
     var isSaveScheduled = false
     var loadedKeys = 0
@@ -108,6 +123,10 @@ extension Call {
         snapshot?.abandon()
         finishSnapshot()
         snapshot = nil
+        guard persistence.rewrite != nil else { return }
+        // It starts over when it can.
+        persistence.rewrite = nil
+        persistence.isRewriteScheduled = true
     }
 
     // MARK: - Saving
@@ -160,7 +179,7 @@ extension Call {
         // A file that fails at once has failed before the last key was handed over.
         finishSnapshot()
         self.snapshot = nil
-        guard snapshot.purpose == .save else { return }
+        if snapshot.purpose == .rewrite { return finishRewrite(outcome) }
         noteSave(outcome, snapshot)
         if outcome.error == nil { log.notice("Background saving terminated with success") }
     }
@@ -202,15 +221,22 @@ extension Call {
 
     /// Shuts, or opens, the gate for writes that would not be kept.
     mutating func updateDiskGate() {
-        let isShut =
-            !persistence.isSaveOK && configuration.stopWritesOnBgsaveError
-            && !configuration.save.isEmpty
+        let isShut = hasSaveFailed || appendOnly?.failure != nil
         if isShut { raised.insert(.disk) } else { raised.remove(.disk) }
+    }
+
+    private var hasSaveFailed: Bool {
+        !persistence.isSaveOK && configuration.stopWritesOnBgsaveError
+            && !configuration.save.isEmpty
     }
 
     /// What a command that may not write is told.
     func diskFailure() -> String {
-        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+        if !hasSaveFailed, let error = appendOnly?.failure {
+            return "MISCONF Errors writing to the AOF file: \(error.reason)"
+        }
+        return
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
             + "disk. Commands that may modify the data set are disabled, because this instance is "
             + "configured to report errors during writes if RDB snapshotting fails "
             + "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "

@@ -10,8 +10,22 @@ extension Call {
     mutating func apply(_ names: [String]) throws(ConfigurationError) {
         if names.contains("maxclients") { try makeRoomForClients() }
         try listenElsewhere(names)
+        if names.contains("appendonly") { try switchAppendOnlyFile() }
         if names.contains("loglevel") { log.logLevel = configuration.logLevel.threshold }
         requests.configurationChanged = true
+    }
+
+    private mutating func switchAppendOnlyFile() throws(ConfigurationError) {
+        // What is being loaded decides at its end.
+        guard persistence.loading == nil else { return }
+        if !configuration.appendOnly { return stopAppendOnlyFile() }
+        do throws(SystemError) {
+            try startAppendOnlyFile()
+        } catch {
+            log.warning("The append-only file cannot be begun: \(error)")
+            throw .applying(
+                "appendonly", "Unable to turn on AOF. Check server logs.")
+        }
     }
 
     /// Descriptors that the process needs besides those of clients.

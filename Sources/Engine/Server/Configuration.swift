@@ -128,6 +128,8 @@ public struct Configuration: Sendable {
     /// Whether the base of an append-only file is an RDB file.
     public var aofUseRDBPreamble = true
     public var aofTimestampEnabled = false
+    /// Whether files that a rewrite has replaced are kept.
+    public var aofDisableAutoGC = false
     public var aofRewriteIncrementalFsync = true
 
     // MARK: - Encodings

@@ -32,6 +32,8 @@ struct Connection: ~Copyable {
     var isDirty = false
     /// The poller tells when the socket takes more.
     var waitsToWrite = false
+    /// What is held waits for the disk.
+    var isHeld = false
     /// Nothing more is read; it is closed once its replies are sent.
     var isClosing = false
     /// The client sends no more; it is closed once it has been served.

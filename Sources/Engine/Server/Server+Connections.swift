@@ -269,6 +269,10 @@ extension Server {
     private mutating func send(_ slot: Int) {
         let range = connections[slot].replies
         connections[slot].replies = 0..<0
+        if awaitsDisk(slot) {
+            if !range.isEmpty { Self.keep(arena, range, &connections[slot]) }
+            return hold(slot)
+        }
         // What is older goes first.
         if connections[slot].held.count > 0 {
             if !range.isEmpty { Self.keep(arena, range, &connections[slot]) }
@@ -329,6 +333,7 @@ extension Server {
 
     /// Sends what is held, or leaves it for the next turn when this one has sent enough.
     mutating func drain(_ slot: Int) {
+        if awaitsDisk(slot) { return hold(slot) }
         if connections[slot].held.count > 0 {
             guard sendAllowance > 0 else { return postpone(slot) }
             let sent = connections[slot].held.send(
@@ -348,6 +353,43 @@ extension Server {
         if connections[slot].waitsToWrite {
             connections[slot].waitsToWrite = false
             watch(slot, write: false)
+        }
+    }
+
+    /// Whether what the client wrote has to be on the disk before it hears of it, and is not yet.
+    @inline(__always) private func awaitsDisk(_ slot: Int) -> Bool {
+        guard let file = executor.call.appendOnly, executor.call.isGroupCommitOn else {
+            return false
+        }
+        return executor.call.clients[slot].writeOffset > file.synced
+    }
+
+    /// Keeps what a client has to get until what it wrote is on the disk.
+    private mutating func hold(_ slot: Int) {
+        // Else the poller would tell again and again that there is room.
+        if connections[slot].waitsToWrite, !poller.completesStreams {
+            connections[slot].waitsToWrite = false
+            watch(slot, write: false)
+        }
+        guard connections[slot].isOpen else { return }
+        checkLimits(slot)
+        guard connections[slot].isOpen, !connections[slot].isHeld else { return }
+        connections[slot].isHeld = true
+        executor.call.heldSlots.append(slot)
+    }
+
+    /// Sends what waited for the disk.
+    mutating func releaseHeld() {
+        guard !executor.call.heldSlots.isEmpty else { return }
+        let slots = executor.call.heldSlots
+        executor.call.heldSlots = []
+        for slot in slots where connections[slot].isOpen && connections[slot].isHeld {
+            if awaitsDisk(slot) {
+                executor.call.heldSlots.append(slot)
+                continue
+            }
+            connections[slot].isHeld = false
+            markDirty(slot)
         }
     }
 

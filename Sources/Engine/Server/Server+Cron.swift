@@ -35,6 +35,7 @@ extension Server {
         executor.call.samplePeakMemory()
         executor.resizeTables()
         executor.call.saveIfDue()
+        executor.call.tendAppendOnlyFile()
         guard cron.isEvery(1, hz: hz) else { return }
         closeIdle()
         closeSlow()

@@ -12,7 +12,9 @@ extension Server {
 
     /// Begins to load the data of the last run; `run` goes on with it.
     package mutating func beginLoading() throws(LoadError) {
-        guard let loader = try DataLoader.open(&executor.call) else { return }
+        guard let loader = try DataLoader.open(&executor.call) else {
+            return try executor.call.continueAppendOnlyFile()
+        }
         self.loader = consume loader
         executor.call.raised.insert(.loading)
     }
@@ -31,23 +33,32 @@ extension Server {
         guard var loader = loader.take() else { return }
         let end = cp_ticks() &+ UInt64(Self.loadMicroseconds * executor.call.ticksPerMicrosecond)
         do throws(LoadError) {
-            guard try loader.step(&executor.call, until: end) else {
+            guard try loader.step(&executor, until: end) else {
                 self.loader = consume loader
                 return
             }
         } catch {
-            log.critical("\(error.text)")
-            loadFailure = error.text
-            isStopping = true
-            return
+            return failLoading(error)
         }
         endLoading()
+    }
+
+    private mutating func failLoading(_ error: LoadError) {
+        log.critical("\(error.text)")
+        loadFailure = error.text
+        isStopping = true
     }
 
     private mutating func endLoading() {
         executor.call.raised.remove(.loading)
         let progress = executor.call.persistence.loading
         executor.call.persistence.loading = nil
+        executor.call.resetStatistics()
+        do throws(LoadError) {
+            try executor.call.continueAppendOnlyFile()
+        } catch {
+            return failLoading(error)
+        }
         executor.call.persistence.savedDirty = executor.call.effects.dirty
         guard let progress else { return }
         let seconds = Double(Clock.unixMilliseconds() - progress.startTime) / 1000
@@ -86,6 +97,17 @@ extension Call {
         if persistence.loading != nil { return true }
         if isShutDown { return true }
         if snapshot != nil { abandonSnapshot() }
+        if let file = appendOnly, !file.isProvisional {
+            log.notice("Calling fsync() on the AOF file.")
+            persistence.isRewriteWanted = false
+            writeAppendOnlyFile()
+            do throws(SystemError) {
+                try file.finish()
+            } catch {
+                log.warning("Error trying to synchronise the AOF: \(error)")
+                guard options.isForced else { return false }
+            }
+        }
         if options.saves ?? !configuration.save.isEmpty {
             log.notice("Saving the final RDB snapshot before exiting.")
             guard saveNow() || options.isForced else {

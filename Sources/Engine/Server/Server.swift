@@ -11,6 +11,8 @@ package enum ServerMessage: Sendable {
     case stop(reason: String)
     /// A snapshot's file is there, or could not be made.
     case snapshotFinished(number: Int, SnapshotOutcome)
+    /// The helper thread of the append-only file has done what it was asked.
+    case syncFinished
 }
 
 package struct Server: ~Copyable {
@@ -128,6 +130,9 @@ package struct Server: ~Copyable {
         executor.stepSnapshot()
         // Replies to clients that waited go out with the others.
         deliverPosts()
+        // What commands did comes to the disk, or on its way there, before their replies leave.
+        executor.call.writeAppendOnlyFile()
+        releaseHeld()
         // One write per connection and turn; with io_uring the kernel gets them with `wait`.
         flush()
         evictClients()
@@ -181,6 +186,9 @@ package struct Server: ~Copyable {
             shutDown(ShutdownOptions(isForced: true))
         case .snapshotFinished(let number, let outcome):
             executor.call.finishSave(number, outcome)
+        case .syncFinished:
+            executor.call.collectSync()
+            executor.serveSyncWaiters()
         }
     }
 
