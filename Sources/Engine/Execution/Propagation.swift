@@ -103,12 +103,16 @@ struct Propagation: ~Copyable {
     mutating func endUnit() {
         guard unitCount > 0 else { return }
         if unitCount > 1 { log.append("*1\r\n$5\r\nMULTI\r\n") }
-        log.append(unit.span)
+        Self.append(unit, to: &log)
         if unitCount > 1 { log.append("*1\r\n$4\r\nEXEC\r\n") }
         database = unitDatabase
         unitCount = 0
         unit.removeAll()
         unit.shrink(to: Self.unitBytesKept)
+    }
+
+    private static func append(_ unit: borrowing ByteBuffer, to log: inout ByteBuffer) {
+        log.append(unit.span)
     }
 
     private static func append(
