@@ -116,9 +116,11 @@ def measure_saving(settings: Settings) -> Result:
             server.settled_resident_bytes()
             start = time.perf_counter()
             save(server, client, place)
-            quiet.add(candidate.name, time.perf_counter() - start)
-            resident = proportional_bytes(server.pid)
-            seconds = max(4 * (time.perf_counter() - start), 2.0)
+            took = time.perf_counter() - start
+            quiet.add(candidate.name, took)
+            wait_for_children(server.pid)
+            resident = server.settled_resident_bytes()
+            seconds = max(4 * took, 2.0)
             seen = load_and_watch(server, keys, place, seconds)
             busy.add(candidate.name, seen.seconds)
             grown = max(seen.peak_bytes - resident, 0)
@@ -211,6 +213,13 @@ def proportional_bytes(pid: int) -> int:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total * 1024
+
+
+def wait_for_children(pid: int) -> None:
+    """A child that has saved goes a moment later."""
+    end = time.perf_counter() + PATIENCE
+    while children(pid) and time.perf_counter() < end:
+        time.sleep(0.01)
 
 
 def children(pid: int) -> list[int]:
