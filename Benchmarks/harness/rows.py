@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from . import callgrind, load
+from . import callgrind, disk, load
 from .figures import Bar, Figure, Result
 from .resp import Client, ServerError
 from .servers import Server
@@ -687,6 +687,8 @@ ROWS = [
     Row("start", measure_start),
     Row("expiry", measure_expiry),
     Row("burst", measure_burst),
+    *(Row(row, partial(disk.measure_loading, row=row)) for row in disk.LOAD_TITLES),
+    Row("bgsave", disk.measure_saving),
 ]
 
 

@@ -3,11 +3,15 @@
 enum Options {
     static let usage = """
         Usage: martlet [/path/to/martlet.conf] [options] [-]
+               martlet check-rdb FILE
                martlet -v or --version
                martlet -h or --help
 
         Options are directives of the configuration file with two dashes in front, and count after
         the file. A single dash reads more directives from standard input.
+
+        check-rdb reads an RDB file as a server would and tells what is in it; the exit status is 1
+        when it is damaged, and the output names the place and the reason.
 
         Examples:
                martlet

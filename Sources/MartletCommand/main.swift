@@ -29,6 +29,9 @@ case ["-v"], ["--version"]:
     say("Martlet server v=\(ServerIdentity.version) redis=\(ServerIdentity.redisVersion) bits=64\n")
 case ["-h"], ["--help"]:
     say(Options.usage)
+case let words where words.first == "check-rdb":
+    guard words.count == 2 else { fail("Usage: martlet check-rdb FILE") }
+    if !RDBCheck.run(words[1], say: say) { Process.exit(1) }
 case ["--print-command-reference"]:
     // For `make docs`: the page is made from the declarations of the commands.
     say(CommandDocumentation.markdown())

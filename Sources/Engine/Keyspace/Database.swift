@@ -298,6 +298,12 @@ struct Database: ~Copyable {
         record.free(&heap)
     }
 
+    /// The same, all at once.
+    mutating func freeAll(_ record: Record) {
+        free(record)
+        while freeDoomed() {}
+    }
+
     @inline(__always) mutating func remove(_ place: HashTable.Place, hash: UInt64) {
         let record = table.remove(place, hash: hash, &heap)
         willRemove(record)

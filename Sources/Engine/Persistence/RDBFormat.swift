@@ -37,6 +37,39 @@ enum RDBType: UInt8 {
     case hashListpackWithDeadlines = 25
 }
 
+extension RDBType {
+    /// As redis-check-rdb calls it.
+    var name: String {
+        switch self {
+        case .string: "string"
+        case .list: "list-linked"
+        case .set: "set-hashtable"
+        case .sortedSetOfTexts: "zset-v1"
+        case .hash: "hash-hashtable"
+        case .sortedSet: "zset-v2"
+        case .moduleUnfinished: "module-pre-release"
+        case .module: "module-value"
+        case .hashZipmap: "hash-zipmap"
+        case .listZiplist: "list-ziplist"
+        case .integerSet: "set-intset"
+        case .sortedSetZiplist: "zset-ziplist"
+        case .hashZiplist: "hash-ziplist"
+        case .listOfZiplists: "quicklist"
+        case .stream: "stream"
+        case .hashListpack: "hash-listpack"
+        case .sortedSetListpack: "zset-listpack"
+        case .listOfListpacks: "quicklist-v2"
+        case .stream2: "stream-v2"
+        case .setListpack: "set-listpack"
+        case .stream3: "stream-v3"
+        case .hashWithDeadlinesUnfinished: "hash-hashtable-md-pre-release"
+        case .hashListpackWithDeadlinesUnfinished: "hash-listpack-md-pre-release"
+        case .hashWithDeadlines: "hash-hashtable-md"
+        case .hashListpackWithDeadlines: "hash-listpack-md"
+        }
+    }
+}
+
 /// What is not a key.
 enum RDBOpcode: UInt8 {
     /// Three lengths about a slot of a cluster.

@@ -60,7 +60,7 @@ struct RDBInput: ~Copyable {
 
     @inline(never) private mutating func refill(_ n: Int) throws(RDBError) {
         guard n >= 0, n <= remaining else {
-            throw failure("the file ends too early: \(n) bytes are missing of \(remaining)")
+            throw failure("the file ends too early: \(n) bytes are wanted, \(remaining) are left")
         }
         checkWindow()
         window.removeFirst(at)
