@@ -23,6 +23,31 @@ func serve(_ arguments: [String]) throws {
     try service.run()
 }
 
+/// Does what the words behind `check-aof` ask for; whether the file is good.
+func checkAppendOnlyFile(_ words: [String]) -> Bool {
+    var options = AppendOnlyCheck.Options()
+    var path: String?
+    switch (words.count, words.first) {
+    case (1, _): path = words[0]
+    case (2, "--fix"):
+        options.fixes = true
+        path = words[1]
+    case (3, "--truncate-to-timestamp"):
+        options.latestTime = Int64(words[1])
+        if options.latestTime != nil { path = words[2] }
+    default: break
+    }
+    guard let path else {
+        fail(
+            "Usage: martlet check-aof [--fix | --truncate-to-timestamp SECONDS] "
+                + "<file.manifest | file.aof>")
+    }
+    let check = AppendOnlyCheck(options, say: say) {
+        readLine()?.lowercased().hasPrefix("y") == true
+    }
+    return check.run(path)
+}
+
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments {
 case ["-v"], ["--version"]:
@@ -31,7 +56,9 @@ case ["-h"], ["--help"]:
     say(Options.usage)
 case let words where words.first == "check-rdb":
     guard words.count == 2 else { fail("Usage: martlet check-rdb FILE") }
-    if !RDBCheck.run(words[1], say: say) { Process.exit(1) }
+    if RDBCheck.run(words[1], say: say) == nil { Process.exit(1) }
+case let words where words.first == "check-aof":
+    if !checkAppendOnlyFile(Array(words.dropFirst())) { Process.exit(1) }
 case ["--print-command-reference"]:
     // For `make docs`: the page is made from the declarations of the commands.
     say(CommandDocumentation.markdown())

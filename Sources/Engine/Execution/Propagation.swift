@@ -68,8 +68,7 @@ struct Propagation: ~Copyable {
     private mutating func beginUnit() { if unitCount == 0 { unitDatabase = database } }
 
     private mutating func prepare(_ name: StaticString, _ body: (inout CommandWords) -> Void) {
-        words.removeAll()
-        words.append(name)
+        words.begin(name)
         body(&words)
     }
 
@@ -161,13 +160,15 @@ struct CommandWords: ~Copyable {
 
     init() {}
 
-    fileprivate mutating func removeAll() {
+    /// Begins a command.
+    mutating func begin(_ name: StaticString) {
         bytes.removeAll()
         bytes.shrink(to: 64 << 10)
         count = 0
+        append(name)
     }
 
-    private mutating func begin(_ length: Int) {
+    private mutating func beginWord(_ length: Int) {
         bytes.append("$")
         bytes.append(decimal: length)
         bytes.append("\r\n")
@@ -175,19 +176,19 @@ struct CommandWords: ~Copyable {
     }
 
     mutating func append(_ word: Bytes) {
-        begin(word.count)
+        beginWord(word.count)
         bytes.append(word)
         bytes.append("\r\n")
     }
 
     mutating func append(_ word: StaticString) {
-        begin(word.utf8CodeUnitCount)
+        beginWord(word.utf8CodeUnitCount)
         bytes.append(word)
         bytes.append("\r\n")
     }
 
     mutating func append(_ number: Int64) {
-        begin(Digits.count(Int(number)))
+        beginWord(Digits.count(Int(number)))
         bytes.append(decimal: Int(number))
         bytes.append("\r\n")
     }
@@ -200,7 +201,7 @@ struct CommandWords: ~Copyable {
     mutating func append(copying word: [UInt8]) { append(word.span) }
 
     /// Writes the command, and in front of it the choice of its database where that is another.
-    fileprivate func write(to buffer: inout ByteBuffer, in index: Int, after database: inout Int) {
+    func write(to buffer: inout ByteBuffer, in index: Int, after database: inout Int) {
         Self.select(index, &database, &buffer)
         buffer.append("*")
         buffer.append(decimal: count)

@@ -37,8 +37,12 @@ struct AppendOnlyReader: ~Copyable {
     private var transaction: Int?
     /// Up to where the file could be cut off without loss of a whole unit.
     private(set) var validEnd: Int
-    /// The last time stamp, in Unix seconds.
-    private(set) var timestamp: Int64?
+    /// Lines up to there, the words among them.
+    private(set) var validLines = 0
+    private var lines = 0
+    /// What was done later is left out, in Unix seconds.
+    var latestTime: Int64?
+    private(set) var isPastLatestTime = false
 
     private static var chunkBytes: Int { 256 << 10 }
     private static var lineBytesMax: Int { 64 }
@@ -67,6 +71,7 @@ struct AppendOnlyReader: ~Copyable {
     mutating func next() throws(AppendOnlyError) -> Range<Int> {
         while true {
             try skipAnnotations()
+            if isPastLatestTime { return 0..<0 }
             let start = at
             var end = start
             while end - start < Self.chunkBytes, end < window.count, window.span[end] != Self.mark,
@@ -88,8 +93,10 @@ struct AppendOnlyReader: ~Copyable {
     /// Passes over lines that are nobody's to run.
     private mutating func skipAnnotations() throws(AppendOnlyError) {
         while at < window.count, window.span[at] == Self.mark, let end = try skipAnnotation(from: at) {
+            if isPastLatestTime { break }
             at = end
-            if transaction == nil { validEnd = offset }
+            lines += 1
+            noteValid(offset)
         }
     }
 
@@ -138,6 +145,7 @@ struct AppendOnlyReader: ~Copyable {
             if i == 0 { nameEnd = end }
             position = end
         }
+        lines += 1 + 2 * count
         note(name..<nameEnd, from: start, to: position)
         return position
     }
@@ -189,7 +197,8 @@ struct AppendOnlyReader: ~Copyable {
         if i - start > 5, window.span[i - 1] == 13,
             window.span.extracting(start..<start + 4).equals("#TS:")
         {
-            timestamp = Numbers.integer(window.span.extracting(start + 4..<i - 1)) ?? timestamp
+            let time = Numbers.integer(window.span.extracting(start + 4..<i - 1))
+            if let time, let latestTime, time > latestTime { isPastLatestTime = true }
         }
         return i + 1
     }
@@ -202,7 +211,13 @@ struct AppendOnlyReader: ~Copyable {
         } else if name.count == 10, word(name, "exec") {
             transaction = nil
         }
-        if transaction == nil { validEnd = windowOffset + end }
+        noteValid(windowOffset + end)
+    }
+
+    private mutating func noteValid(_ end: Int) {
+        guard transaction == nil else { return }
+        validEnd = end
+        validLines = lines
     }
 
     private func word(_ name: Range<Int>, _ text: StaticString) -> Bool {

@@ -57,27 +57,29 @@ package final class RDBCheck {
         say("[info] \(volatileHashes) subexpires\n")
     }
 
-    /// Reads the file at `path` and tells of it through `say`; whether a server would load it.
+    /// Reads the RDB file at `path`, behind which there may be more, and tells of it through `say`.
+    ///
+    /// - Returns: Its bytes; nil when no server would load it.
     package static func run(
         _ path: String, say: @escaping (String) -> Void
-    ) -> Bool {
+    ) -> Int? {
         let check = RDBCheck(say)
         check.tell(0, "Checking RDB file \(path)")
         do throws(SystemError) {
             guard let descriptor = try Files.openToRead(path) else {
                 say("Cannot open the file: there is none\n")
-                return false
+                return nil
             }
             defer { Descriptor.close(descriptor) }
             let count = try Files.size(descriptor)
             return check.read(RDBInput(descriptor: descriptor, count: count))
         } catch {
             say("Cannot open the file: \(error)\n")
-            return false
+            return nil
         }
     }
 
-    private func read(_ input: consuming RDBInput) -> Bool {
+    private func read(_ input: consuming RDBInput) -> Int? {
         var executor = Executor(
             configuration: Configuration(), identity: ServerIdentity(configurationFile: ""),
             log: Logger(label: "check-rdb") { _ in SwiftLogNoOpLogHandler() })
@@ -88,10 +90,10 @@ package final class RDBCheck {
         } catch {
             tell(error, key: loader.lastKey)
             tellCounts()
-            return false
+            return nil
         }
         tell(loader.offset, "\\o/ RDB looks OK! \\o/")
         tellCounts()
-        return true
+        return loader.offset
     }
 }

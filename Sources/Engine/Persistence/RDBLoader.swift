@@ -15,6 +15,8 @@ struct RDBLoader: ~Copyable {
     private let options: Options
     /// Who is told of a file that is only looked at; nil when it is loaded.
     private let check: RDBCheck?
+    /// Takes the values instead of the databases.
+    private let form: CommandForm?
     /// Keys that were read and are not in the table yet.
     private var pending = PendingKeys()
     private(set) var keys = 0
@@ -35,11 +37,12 @@ struct RDBLoader: ~Copyable {
 
     init(
         _ input: consuming RDBInput, _ options: Options, _ call: borrowing Call,
-        check: RDBCheck? = nil
+        check: RDBCheck? = nil, form: CommandForm? = nil
     ) {
         self.input = input
         self.options = options
         self.check = check
+        self.form = form
         shop = ValueWorkshop(
             limits: ValueLimits(call.configuration), seed: call.keyspace.seed)
     }
@@ -130,7 +133,7 @@ struct RDBLoader: ~Copyable {
         case .sizes:
             let count = try input.length()
             _ = try input.length()
-            if check != nil { return false }
+            if check != nil || form != nil { return false }
             // A key and its value have three bytes at least.
             call.keyspace.databases[database].reserve(min(count, input.remaining / 3))
         case .note: try readNote(&call)
@@ -213,6 +216,10 @@ struct RDBLoader: ~Copyable {
         guard let record else { return call.log.notice("An empty collection was left out.") }
         if let check {
             check.note(record, now: call.now)
+            return call.keyspace.databases[database].freeAll(record)
+        }
+        if let form {
+            form.append(record, in: database)
             return call.keyspace.databases[database].freeAll(record)
         }
         if options.skipsExpired, let deadline, deadline <= call.now {

@@ -18,6 +18,8 @@ package struct SnapshotOutcome: Sendable {
 struct SnapshotFileOptions: Sendable {
     var compresses = true
     var hasChecksum = true
+    /// Whether the file becomes one of commands, see `CommandForm`.
+    var isCommands = false
     /// Whether the system is asked to write now and then, so that the end does not take long.
     var writesBack = true
 }
@@ -112,6 +114,7 @@ final class SnapshotFile: Sendable {
         if isWanted { writer.finish(renamingTo: path) }
         let result = writer.outcome
         writer.close()
+        if options.isCommands { FileSystem.remove(draftPath) }
         if !isWanted || result.error != nil { FileSystem.remove(draftPath) }
         return result
     }
@@ -179,15 +182,23 @@ private struct FileWriter: ~Copyable {
         flush()
         guard outcome.error == nil else { return }
         do throws(SystemError) {
-            try Files.synchronize(descriptor)
-            try Files.rename(draftPath, to: path)
+            if options.isCommands {
+                outcome.count = try CommandForm.translate(draftPath, to: commandsPath)
+                try Files.rename(commandsPath, to: path)
+            } else {
+                try Files.synchronize(descriptor)
+                try Files.rename(draftPath, to: path)
+            }
             let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             let isRoot = folder.count == 1 && path.hasPrefix("/")
             try Files.synchronizeDirectory(isRoot ? "/" : folder.joined(separator: "/"))
         } catch {
             outcome.error = error
+            if options.isCommands { FileSystem.remove(commandsPath) }
         }
     }
+
+    private var commandsPath: String { draftPath + ".commands" }
 
     mutating func close() {
         Descriptor.close(descriptor)
