@@ -4,6 +4,7 @@ enum Options {
     static let usage = """
         Usage: martlet [/path/to/martlet.conf] [options] [-]
                martlet check-rdb FILE
+               martlet check-aof [--fix | --truncate-to-timestamp SECONDS] FILE|MANIFEST
                martlet -v or --version
                martlet -h or --help
 
@@ -12,6 +13,9 @@ enum Options {
 
         check-rdb reads an RDB file as a server would and tells what is in it; the exit status is 1
         when it is damaged, and the output names the place and the reason.
+
+        check-aof does the same for append-only files; --fix cuts off what a crash has left of the
+        last command.
 
         Examples:
                martlet

@@ -24,7 +24,8 @@ enum AppendOnlyCommands {
         }
         call.persistence.isRewriteWanted = true
         if call.appendOnly == nil { call.beginRewrite() }
-        guard call.persistence.isRewriteOK || call.persistence.isRewriteWanted
+        guard
+            call.persistence.isRewriteOK || call.persistence.isRewriteWanted
                 || call.persistence.rewrite != nil
         else {
             throw call.failed(

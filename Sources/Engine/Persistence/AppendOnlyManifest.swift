@@ -116,7 +116,9 @@ struct AppendOnlyManifest: Equatable {
     }
 
     private static func quoted(_ name: String) -> String {
-        let isPlain = name.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != 34 && $0 != 39 && $0 != 92 }
+        let isPlain = name.utf8.allSatisfy {
+            $0 > 32 && $0 < 127 && $0 != 34 && $0 != 39 && $0 != 92
+        }
         if isPlain { return name }
         var text = "\""
         for byte in name.utf8 {

@@ -92,7 +92,9 @@ struct AppendOnlyReader: ~Copyable {
 
     /// Passes over lines that are nobody's to run.
     private mutating func skipAnnotations() throws(AppendOnlyError) {
-        while at < window.count, window.span[at] == Self.mark, let end = try skipAnnotation(from: at) {
+        while at < window.count, window.span[at] == Self.mark,
+            let end = try skipAnnotation(from: at)
+        {
             if isPastLatestTime { break }
             at = end
             lines += 1
@@ -178,7 +180,8 @@ struct AppendOnlyReader: ~Copyable {
             guard isSound else { throw damage(start, "a number was expected") }
             return nil
         }
-        guard window.span[i + 1] == 10, let value = Numbers.integer(window.span.extracting(start..<i))
+        guard window.span[i + 1] == 10,
+            let value = Numbers.integer(window.span.extracting(start..<i))
         else { throw damage(start, "a number was expected") }
         return (Int(value), i + 2)
     }

@@ -199,14 +199,15 @@ struct DataLoader: ~Copyable {
         bytes += rdb?.offset ?? 0
         keys += rdb?.keys ?? 0
         bytes += commands?.readBytes ?? 0
+        if replay != nil {
+            // Commands make keys and delete them.
+            keys = 0
+            for i in 0..<call.keyspace.count { keys += call.keyspace.databases[i].count }
+        }
         call.persistence.loading?.loadedBytes = bytes
         call.persistence.loading?.keys = keys
         call.persistence.loadedKeys = keys
         guard call.turnTime >= nextReport, let progress = call.persistence.loading else { return }
-        if commands != nil || replay != nil {
-            keys = 0
-            for i in 0..<call.keyspace.count { keys += call.keyspace.databases[i].count }
-        }
         let percent = bytes * 100 / max(progress.totalBytes, 1)
         let elapsed = max(call.turnTime - lastReportTime, 1)
         let rate = Int64(keys - reportedKeys) * 1000 / elapsed
@@ -313,13 +314,15 @@ struct CommandFile: ~Copyable {
         switch error.kind {
         case .truncated:
             LoadError(
-                text: "Unexpected end of file reading the append only file \(path): it is good up to "
+                text:
+                    "Unexpected end of file reading the append only file \(path): it is good up to "
                     + "byte \(error.offset). Make a copy, then cut it off there with "
                     + "'martlet check-aof --fix', or set aof-load-truncated to yes.")
         case .damaged:
             LoadError(
                 text: "Bad file format reading the append only file \(path): \(error.reason), at "
-                    + "byte \(error.offset). Make a copy, then look at it with 'martlet check-aof'.")
+                    + "byte \(error.offset). Make a copy, then look at it with 'martlet check-aof'."
+            )
         case .unreadable:
             LoadError(text: "\(path): \(error.reason), at byte \(error.offset)")
         }

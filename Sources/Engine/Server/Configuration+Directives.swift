@@ -164,7 +164,7 @@ extension Directive {
         .flag("stop-writes-on-bgsave-error", \.stopWritesOnBgsaveError),
         .flag("rdbcompression", \.rdbCompression),
         .flag("rdbchecksum", \.rdbChecksum, .immutable),
-        .unused("rdb-del-sync-files", .flag, "no", Reason.persistence),
+        .unused("rdb-del-sync-files", .flag, "no", Reason.replication),
         .flag("rdb-save-incremental-fsync", \.rdbSaveIncrementalFsync),
         .unused(
             "rdb-key-save-delay", .integer(Int(Int32.min)...Int(Int32.max)), "0",
@@ -174,7 +174,7 @@ extension Directive {
             .hidden),
         .unused(
             "loading-process-events-interval-bytes", .memory(1024...Int(Int32.max)), "524288",
-            Reason.persistence, .hidden),
+            Reason.loading, .hidden),
     ]
 
     // MARK: - Replication
@@ -374,7 +374,7 @@ extension Directive {
 /// Why a directive of Redis changes nothing here.
 enum Reason {
     static let notYet = "the feature it belongs to does not exist yet"
-    static let persistence = "there is no append-only file yet"
+    static let loading = "loading shares the loop by time, not by bytes"
     static let replication = "there is no replication yet"
     static let cluster = "there is no cluster mode"
     static let tls = "there is no TLS; put a TLS proxy in front"
