@@ -96,7 +96,7 @@ struct FieldExpirationTests {
         let server = try EmbeddedServer()
         let c = try server.connect()
         let count = 50_000
-        let deadline = "\(Clock.unixMicroseconds() / 1000 + 800)"
+        let deadline = "\(Clock.unixMicroseconds() / 1000 + 4000)"
         let requests = (0..<count / 100).flatMap { i in
             RESPClient.request(
                 ["HSETEX", "h", "PXAT", deadline, "FIELDS", "100"]

@@ -25,6 +25,7 @@ struct TidyTests {
     private static let passages: Set<String> = [
         "Engine/Execution/Call+Collections.swift", "Engine/Execution/Client.swift",
         "Engine/Execution/Executor.swift", "Engine/Protocol/RequestParser.swift",
+        "Engine/Persistence/AppendOnlyReader.swift", "Engine/Persistence/DataLoader.swift",
         "Engine/Persistence/RDBInput.swift", "Engine/Server/Server+Connections.swift",
         "Engine/Server/Server+LargeRequests.swift",
         "Engine/Server/Server+Readiness.swift",

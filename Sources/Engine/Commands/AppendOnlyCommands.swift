@@ -36,10 +36,11 @@ enum AppendOnlyCommands {
     }
 
     static let WAITAOF = Command(
-        "WAITAOF numlocal numreplicas timeout", [.blocking], since: "7.2.0",
+        "WAITAOF numlocal numreplicas timeout:integer", [.blocking], since: "7.2.0",
         complexity: "O(1)",
         summary: "Waits until what the client wrote is on the disk, here and at replicas.",
-        tips: ["request_policy:all_shards", "response_policy:agg_min"], run: waitaof)
+        tips: ["request_policy:all_shards", "response_policy:agg_min"],
+        instead: .connection, run: waitaof)
 
     @Sendable static func waitaof(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply

@@ -119,7 +119,9 @@ final class AppendOnlyFile {
         otherBytes = files.reduce(0) { $0 + (Files.size(at: path($1)) ?? 0) }
     }
 
-    /// Begins the next increment; what follows belongs to it. The helper thread must be idle.
+    /// Begins the next increment, which what follows belongs to.
+    ///
+    /// The helper thread must be idle.
     ///
     /// - Returns: Its number.
     func beginIncrement(now: Int64) throws(SystemError) -> Int64 {
