@@ -291,7 +291,7 @@ struct RDBDraft: ~Copyable {
 
     /// Appends the finished bytes to `out` and takes back the pins: to be called once.
     ///
-    /// - Parameter compressor: What compresses long strings; nil when they stay as they are.
+    /// Without a compressor long strings stay as they are.
     func finish(into out: inout ByteBuffer, _ compressor: inout LZFCompressor?) {
         var at = 0
         let draft = bytes.span
