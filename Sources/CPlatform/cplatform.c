@@ -75,7 +75,7 @@ void cp_thread_name(char *into, size_t capacity) {
 
 void cp_lower_priority(int steps) {
     // On Linux this is the calling thread's alone; POSIX means the whole process.
-    setpriority(PRIO_PROCESS, 0, steps);
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + steps);
 }
 
 int cp_epoll_wait(
