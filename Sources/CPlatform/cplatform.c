@@ -73,6 +73,11 @@ void cp_thread_name(char *into, size_t capacity) {
     pthread_getname_np(pthread_self(), into, capacity);
 }
 
+void cp_lower_priority(int steps) {
+    // On Linux this is the calling thread's alone; POSIX means the whole process.
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + steps);
+}
+
 int cp_epoll_wait(
     int epoll, struct epoll_event *events, int max, const struct timespec *timeout) {
     // By number: older C libraries lack the name.

@@ -60,6 +60,18 @@ public struct WorkerThread: Sendable {
         return WorkerThread(thread: thread)
     }
 
+    /// Lets other threads go before the calling one, by so many steps of `nice`.
+    ///
+    /// Where threads have no priority of their own, nothing happens.
+    public static func lowerPriority(by steps: Int32) {
+        #if os(Linux)
+            cp_lower_priority(steps)
+        #endif
+    }
+
+    /// Lets whoever waits for the calling thread's core have it.
+    public static func yield() { sched_yield() }
+
     /// Waits until the function has returned; to be called once.
     public func join() { pthread_join(thread, nil) }
 

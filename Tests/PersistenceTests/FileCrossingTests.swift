@@ -13,6 +13,15 @@ struct FileCrossingTests {
         (DiskServer.martlet, DiskServer.martlet, true),
     ]
 
+    /// Values of a size that has forms of its own: pinned, and nodes of a list that hold one text.
+    private static let large = [
+        ["SET", "large", String(repeating: "text that repeats ", count: 5000)],
+        [
+            "RPUSH", "plain", String(repeating: "p", count: 20_000), "x",
+            (0..<4000).map { "\($0)" }.joined(),
+        ],
+    ]
+
     @Test(arguments: 0..<5, ["yes", "no"])
     func `a file that one server saves is loaded by the other`(
         way: Int, compression: String
@@ -23,14 +32,18 @@ struct FileCrossingTests {
         var source = DataSource(seed: UInt64(way + 1))
         source.hasFieldDeadlines = fieldDeadlines
         try source.fill(first.client, count: 200)
+        try DataSource.send(Self.large + [["SELECT", "9"], ["SET", "other", "1"]], first.client)
+        try DataSource.send([["SELECT", "0"]], first.client)
         let before = try DataImage(first.client, fieldDeadlines: fieldDeadlines)
+        let digest = try first.client("DEBUG", "DIGEST")
         #expect(try first.client("SAVE") == .simple("OK"))
         try first.crash()
         let second = try DiskServer(reader, in: directory.path)
         let after = try DataImage(second.client, fieldDeadlines: fieldDeadlines)
         let beforeDifferences = before.differences(after)
         #expect(beforeDifferences.isEmpty)
-        #expect(before.lines.count == 200)
+        #expect(before.lines.count == 202)
+        #expect(try second.client("DEBUG", "DIGEST") == digest)
     }
 
     @Test(arguments: 0..<5) func `a value that one server dumps is restored by the other`(

@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -162,6 +163,8 @@ int cp_rusage(int who, struct rusage *into);
 /// Names the calling thread for tools; at most 15 bytes.
 void cp_name_thread(const char *name);
 void cp_thread_name(char *into, size_t capacity);
+/// Lets other threads go first, where threads have priorities of their own.
+void cp_lower_priority(int steps);
 
 #ifdef __linux__
 /// `epoll_pwait2`; -1 with `ENOSYS` where the C library or the kernel lacks it.

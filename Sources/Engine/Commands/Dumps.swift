@@ -28,7 +28,8 @@ enum Dumps {
         draft.append(type)
         draft.append(valueOf: record)
         var out = ByteBuffer(capacity: draft.count + 64)
-        draft.finish(into: &out, compresses: compresses)
+        var compressor = compresses ? LZFCompressor(bytesMax: draft.count) : nil
+        draft.finish(into: &out, &compressor)
         let version = type == .hashWithDeadlines ? RDB.versionWithFieldDeadlines : RDB.versionUsual
         out.append(UInt8(version))
         out.append(0)

@@ -290,22 +290,32 @@ struct RDBDraft: ~Copyable {
     // MARK: - Finishing
 
     /// Appends the finished bytes to `out` and takes back the pins: to be called once.
-    func finish(into out: inout ByteBuffer, compresses: Bool) {
+    ///
+    /// Without a compressor long strings stay as they are.
+    func finish(into out: inout ByteBuffer, _ compressor: inout LZFCompressor?) {
         var at = 0
         let draft = bytes.span
         for long in longStrings {
             out.append(draft.extracting(at..<long.position))
             if let pin = long.pin {
-                out.append(rdbString: pin.bytes, compresses: compresses)
+                Self.append(pin.bytes, to: &out, &compressor)
                 pin.unpin()
                 at = long.position
                 continue
             }
             let text = draft.extracting(long.position..<(long.position + long.count))
-            out.append(rdbString: text, compresses: compresses)
+            Self.append(text, to: &out, &compressor)
             at = long.position + long.count
         }
         out.append(draft.extracting(at...))
+    }
+
+    private static func append(
+        _ text: Bytes, to out: inout ByteBuffer, _ compressor: inout LZFCompressor?
+    ) {
+        if compressor?.append(rdbString: text, to: &out) != nil { return }
+        out.append(rdbLength: text.count)
+        out.append(text)
     }
 }
 
@@ -340,19 +350,5 @@ extension ByteBuffer {
             append(0x81)
         }
         for i in (0..<count).reversed() { append(UInt8(truncatingIfNeeded: n >> (i * 8))) }
-    }
-
-    /// A string, compressed if that makes it shorter.
-    mutating func append(rdbString text: Bytes, compresses: Bool) {
-        if compresses, text.count >= RDB.compressedBytesMin,
-            let small = LZF.compress(text, atMost: text.count - 4)
-        {
-            append(0xC0 | RDBInteger.compressed.rawValue)
-            append(rdbLength: small.count)
-            append(rdbLength: text.count)
-            return append(copying: small)
-        }
-        append(rdbLength: text.count)
-        append(text)
     }
 }

@@ -230,13 +230,18 @@ struct RDBInput: ~Copyable {
         let small = try length(), large = try length()
         try require(small)
         guard large <= stringBytesMax else { throw failure("a compressed string is too long") }
-        guard
-            let text = LZF.decompress(
-                window.span.extracting(at..<(at + small)), count: large)
-        else { throw failure("a compressed string is damaged") }
-        at += small
         scratch.removeAll()
-        scratch.append(copying: text)
+        guard Self.expand(window, at..<(at + small), large, into: &scratch) else {
+            throw failure("a compressed string is damaged")
+        }
+        at += small
+    }
+
+    private static func expand(
+        _ window: borrowing ByteBuffer, _ range: Range<Int>, _ count: Int,
+        into scratch: inout ByteBuffer
+    ) -> Bool {
+        LZF.decompress(window.span.extracting(range), count: count, into: &scratch)
     }
 
     /// Reads a string into `out`, which is emptied first.

@@ -91,7 +91,13 @@ final class SnapshotFile: Sendable {
 
     // MARK: - The thread
 
+    /// Steps of `nice` by which the loop goes before this thread, where they share a core.
+    private static var niceness: Int32 { 10 }
+    /// Bytes on their way above which there is no time to compress.
+    private static var hurryBytes: Int { 32 << 20 }
+
     private func run(_ options: SnapshotFileOptions) -> SnapshotOutcome {
+        WorkerThread.lowerPriority(by: Self.niceness)
         let draftPath = Self.temporaryPath(path)
         var writer = FileWriter(draftPath, options)
         var isOver = false, isWanted = true
@@ -100,7 +106,11 @@ final class SnapshotFile: Sendable {
                 switch message {
                 case .draft(let parcel):
                     let count = parcel.draft.byteCount
-                    if isWanted { writer.write(parcel.draft) } else { parcel.draft.drop() }
+                    if isWanted {
+                        writer.write(parcel.draft, inHurry: backlog > Self.hurryBytes)
+                    } else {
+                        parcel.draft.drop()
+                    }
                     parcel.draft.removeAll()
                     waiting.subtract(count, ordering: .relaxed)
                     spare.withLock { if $0.count < 8 { $0.append(parcel) } }
@@ -133,17 +143,19 @@ private struct FileWriter: ~Copyable {
     private let draftPath: String
     private var descriptor: Int32 = -1
     private var bytes = ByteBuffer()
+    private var compressor: LZFCompressor?
     private var checksum: UInt64 = 0
     /// Bytes that the system was asked to write to the disk.
     private var writtenBack = 0
     private(set) var outcome = SnapshotOutcome()
 
-    private static var flushBytes: Int { 1 << 20 }
+    private static var flushBytes: Int { 256 << 10 }
     private static var writeBackBytes: Int { 4 << 20 }
 
     init(_ draftPath: String, _ options: SnapshotFileOptions) {
         self.options = options
         self.draftPath = draftPath
+        if options.compresses { compressor = LZFCompressor(bytesMax: .max) }
         do throws(SystemError) {
             descriptor = try Files.create(draftPath)
         } catch {
@@ -151,10 +163,18 @@ private struct FileWriter: ~Copyable {
         }
     }
 
-    mutating func write(_ draft: borrowing RDBDraft) {
+    /// Writes a draft; nothing of it is compressed when time is short.
+    mutating func write(_ draft: borrowing RDBDraft, inHurry: Bool) {
         guard outcome.error == nil else { return draft.drop() }
-        draft.finish(into: &bytes, compresses: options.compresses)
+        if inHurry {
+            var none: LZFCompressor?
+            draft.finish(into: &bytes, &none)
+        } else {
+            draft.finish(into: &bytes, &compressor)
+        }
         if bytes.count >= Self.flushBytes { flush() }
+        // Where the loop shares the core it does not wait until the system takes it away.
+        WorkerThread.yield()
     }
 
     private mutating func flush() {
@@ -171,6 +191,7 @@ private struct FileWriter: ~Copyable {
             Files.beginWriting(descriptor, from: writtenBack, count: outcome.count - writtenBack)
             writtenBack = outcome.count
         }
+        WorkerThread.yield()
     }
 
     mutating func finish(renamingTo path: String) {

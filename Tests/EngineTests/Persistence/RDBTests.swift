@@ -171,13 +171,55 @@ import Testing
             server.run(["HEXPIRE", "volatile\(n)", "1000", "FIELDS", "1", "0"])
             server.run(["ZADD", "zset\(n)"] + words.enumerated().flatMap { ["\($0)", $1] })
         }
-        return server.dumps() + [
-            [RDBType.hashZipmap.rawValue, 9, 1, 1, 97, 2, 0, 98, 99, 255],
-            [RDBType.listZiplist.rawValue]
-                + string(ziplist([text("a"), [0xF3], [0xFE, 0x80], [0xC0, 0, 0x80]])),
-            [RDBType.listOfZiplists.rawValue, 1]
-                + string(ziplist([text("hello"), [0xD0, 1, 2, 3, 4]])),
+        return server.dumps() + oldPayloads()
+    }
+
+    /// Values in the forms that only other servers write.
+    private static func oldPayloads() -> [[UInt8]] {
+        let numbers = ziplist([text("a"), [0xF3], [0xFE, 0x80], [0xC0, 0, 0x80]])
+        let pairs = ziplist([text("f"), [0xF1], text("g"), text("value")])
+        let scores = ziplist([text("m"), text("1.5"), text("n"), [0xF3]])
+        let base: [UInt8] = [0, 0x10, 0xA5, 0xD4, 0xE8, 0, 0, 0]
+        let members = listpack(["one", "-2", String(repeating: "m", count: 70)])
+        let fields = listpack(["f", "v", "0", "g", "12", "1000000000000"])
+        let forms: [(RDBType, [UInt8])] = [
+            (.hashZipmap, string([1, 1, 97, 2, 0, 98, 99, 255])),
+            (.listZiplist, string(numbers)),
+            (.listOfZiplists, [2] + string(numbers) + string(ziplist([text("hello")]))),
+            (.hashZiplist, string(pairs)), (.sortedSetZiplist, string(scores)),
+            (.list, [3] + text("x") + [0xC0, 5] + [0xC1, 0, 1]),
+            (.listOfListpacks, [2, 1] + text("plain") + [2] + string(members)),
+            (
+                .sortedSetOfTexts,
+                [4] + text("a") + [3] + Array("2.5".utf8) + text("b") + [254] + text("c") + [255]
+                    + text("d") + [1, 49]
+            ),
+            (.setListpack, string(members)),
+            (.hashListpackWithDeadlines, base + string(fields)),
+            (.hashListpackWithDeadlinesUnfinished, string(fields)),
+            (
+                .hashWithDeadlines,
+                base + [2, 0] + text("f") + text("v") + [9] + text("g") + [1, 50]
+            ),
+            (.hashWithDeadlinesUnfinished, [1, 0] + text("f") + text("v")),
+            (.string, [0xC3, 5, 12, 0, 97, 0xE0, 2, 0]),
         ]
+        return forms.map { [$0.rawValue] + $1 }
+    }
+
+    private static func listpack(_ words: [String]) -> [UInt8] {
+        var entries = ByteBuffer()
+        for word in words { entries.append(PackedEntry(Array(word.utf8).span)) }
+        let total = entries.count + 7
+        let head = (0..<4).map { UInt8(total >> ($0 * 8) & 0xFF) } + [UInt8(words.count), 0]
+        return head + entries.span.array + [255]
+    }
+
+    @Test func `the values that are damaged below are whole before`() {
+        for payload in Self.oldPayloads() {
+            let type = RDBType(rawValue: payload[0]) ?? .module
+            #expect(Self.read(type, Array(payload.dropFirst())) != nil, "\(type.name)")
+        }
     }
 
     private static func damage(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
@@ -224,15 +266,28 @@ import Testing
         #expect(server.usedBytes < 256 << 10)
     }
 
+    /// What stands in front of the keys of a file: a note, data of a module, a database, its size.
+    private static let preamble: [UInt8] =
+        [RDBOpcode.note.rawValue] + text("redis-ver") + text("7.0.15")
+        + [RDBOpcode.moduleData.rawValue, 9, 2, 1, 5] + text("data") + [2, 7, 0]
+        + [RDBOpcode.database.rawValue, 0, RDBOpcode.sizes.rawValue, 3, 1]
+
+    /// What may stand in front of a key.
+    private static let lives: [[UInt8]] = [
+        [], [RDBOpcode.milliseconds.rawValue, 0, 0, 0, 0, 0, 9, 0, 0],
+        [RDBOpcode.seconds.rawValue, 255, 255, 255, 127], [RDBOpcode.idle.rawValue, 5],
+        [RDBOpcode.frequency.rawValue, 9], [RDBOpcode.slot.rawValue, 1, 2, 3],
+    ]
+
     @Test func `100,000 damaged files load a whole number of keys or none`() throws {
         var random = SeededRandom(seed: 4)
         let payloads = Self.payloads(&random)
         let server = DamageServer()
         for i in 0..<100_000 {
-            var bytes = Array("REDIS0010".utf8)
+            var bytes = Array("REDIS0010".utf8) + Self.preamble
             for k in 0..<3 {
                 let payload = payloads[(i + k * 7) % payloads.count]
-                bytes.append(payload[0])
+                bytes += Self.lives[(i + k) % Self.lives.count] + [payload[0]]
                 bytes += [2, UInt8(ascii: "k"), UInt8(48 + k)] + payload.dropFirst()
             }
             bytes.append(RDBOpcode.end.rawValue)
@@ -245,9 +300,11 @@ import Testing
             }
             server.load(bytes)
             server.settle()
+            // What is there is whole.
+            if i % 4 == 0 { for key in server.keys() { server.readBack(key) } }
             server.clear()
             // Stale deadlines stay a while.
-            try #require(server.usedBytes < 256 << 10)
+            try #require(server.usedBytes < 512 << 10)
         }
     }
 }
@@ -295,13 +352,26 @@ private final class DamageServer {
         return all
     }
 
-    func readBack(_ key: String) {
-        for request in [
-            ["DEBUG", "DIGEST"], ["DUMP", key], ["LRANGE", key, "0", "-1"], ["HGETALL", key],
-            ["SMEMBERS", key], ["ZRANGE", key, "0", "-1", "WITHSCORES"], ["GET", key],
-            ["LPOP", key], ["ZPOPMIN", key], ["SPOP", key], ["HDEL", key, "0"],
-            ["COPY", key, "copy"], ["DEL", "copy"],
-        ] { run(request) }
+    func readBack(_ key: String) { readBack(Array(key.utf8)) }
+
+    func readBack(_ key: [UInt8]) {
+        run(["DEBUG", "DIGEST"])
+        let requests = [
+            ["DUMP"], ["LRANGE", "0", "-1"], ["HGETALL"], ["SMEMBERS"],
+            ["ZRANGE", "0", "-1", "WITHSCORES"], ["GET"], ["LPOP"], ["ZPOPMIN"], ["SPOP"],
+            ["HDEL", "0"], ["COPY", "copy"],
+        ]
+        for request in requests {
+            run(
+                [Array(request[0].utf8), key] + request.dropFirst().map { Array($0.utf8) })
+        }
+        run(["DEL", "copy"])
+    }
+
+    func keys() -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        _ = executor.call.database.scanAll { all.append($0.key.array) }
+        return all
     }
 
     func load(_ bytes: [UInt8]) {

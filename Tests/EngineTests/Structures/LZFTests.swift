@@ -37,6 +37,27 @@ struct LZFTests {
         }
     }
 
+    @Test func `one text does not refer to another that was compressed before it`() {
+        var random = SeededRandom(seed: 6)
+        var compressor = LZFCompressor(bytesMax: .max)
+        let shared = random.bytes(200...200)
+        for _ in 0..<500 {
+            let bytes = shared.shuffled(using: &random).prefix(3) + shared + random.bytes(0...90)
+            var out = ByteBuffer()
+            out.append(7)
+            let isShorter = compressor.compress(Array(bytes).span, atMost: 400, into: &out)
+            #expect(isShorter && out.span[0] == 7)
+            let small = out.span.extracting(1...)
+            #expect(LZF.decompress(small, count: bytes.count) == Array(bytes))
+            var back = ByteBuffer()
+            back.append(8)
+            #expect(LZF.decompress(small, count: bytes.count, into: &back))
+            #expect(back.span.extracting(1...).array == Array(bytes) && back.span[0] == 8)
+            #expect(!LZF.decompress(small, count: bytes.count - 1, into: &back))
+            #expect(back.count == bytes.count + 1)
+        }
+    }
+
     @Test func `repetition shrinks`() {
         let bytes = Array(String(repeating: "the same words again and again; ", count: 200).utf8)
         #expect((LZF.compress(bytes.span, atMost: bytes.count)?.count ?? .max) < bytes.count / 20)
