@@ -16,7 +16,9 @@ struct TidyTests {
         "Engine/Memory/SlabAllocator.swift", "Engine/Protocol/Arguments.swift",
         "Engine/Protocol/LargeRequest.swift",
         "Engine/Protocol/Reply.swift", "Engine/Protocol/RequestParser+Fast.swift",
-        "Engine/Structures/CRC64.swift", "Engine/Structures/OrderedIndex.swift",
+        "Engine/Structures/Bits.swift", "Engine/Structures/CRC64.swift",
+        "Engine/Structures/HyperLogLog.swift",
+        "Engine/Structures/OrderedIndex.swift",
         "Engine/Structures/SipHash.swift",
         "Engine/Structures/TimingWheel.swift",
     ]
