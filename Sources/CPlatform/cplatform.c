@@ -51,6 +51,10 @@ int cp_print_double(double value, char *into, size_t size) {
     return snprintf(into, size, "%.17g", value);
 }
 
+int cp_print_fixed(double value, char *into, size_t size) {
+    return snprintf(into, size, "%f", value);
+}
+
 int cp_read_border(const char *text, double *into) {
     if (isspace((unsigned char)text[0]) || strpbrk(text, "xX")) return 0;
     char *end;

@@ -29,6 +29,13 @@ public enum Decimals {
         return String(decoding: out[..<Int(n)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// `value` with six decimals, however large it is.
+    public static func fixed(_ value: Double) -> String {
+        var out = [CChar](repeating: 0, count: 512)
+        let n = unsafe cp_print_fixed(value, &out, out.count)  // S1
+        return String(decoding: out[..<Int(n)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// The border of a range of scores, which Redis reads in its own way: nothing is 0, what is out
     /// of range is infinite or 0, and a byte 0 ends it; nil for what is no decimal number.
     public static func border(_ text: [UInt8]) -> Double? {

@@ -37,7 +37,7 @@ struct RandomRequests {
 
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
-        let groups: [CommandGroup?] = [nil, .list, .hash]
+        let groups: [CommandGroup?] = [nil, .list, .hash, .geo, .bitmap]
         focus = groups[Int.random(in: 0..<groups.count, using: &random)]
         commands = CommandTable(Family.all).documents.filter {
             Leniency.undriven[$0.fullName] == nil
@@ -105,6 +105,12 @@ struct RandomRequests {
         "by-pattern": ["*", "nosort", "w_*", "*->f", "a*", "*\u{0}", ""],
         "get-pattern": ["#", "*", "w_*", "*->f", "*->", "nothing", "\u{0}*"],
         "len": ["0", "1", "3", "-1", "9223372036854775807", "x"],
+        "encoding": ["u8", "i8", "i16", "u63", "i64", "u1", "i5", "u64", "i0", "8", ""],
+        "subcommand": ["GETREG", "DECODE", "ENCODING", "TODENSE", "nope"],
+        "longitude": ["1", "1.5", "-2", "180", "-180", "181", "x", "inf", "179.5"],
+        "latitude": ["1", "1.5", "-2", "85", "-85.05112878", "86", "x", "nan"],
+        "radius": ["0", "1", "1000", "20000", "1e300", "-1", "x", "inf"],
+        "width": ["0", "1", "1000", "20000", "-1", "x"], "height": ["0", "1", "1000", "-1", "x"],
     ]
 
     /// The next request.
@@ -190,7 +196,9 @@ struct RandomRequests {
                     // Whether a key that is born expired is still counted is a race.
                     words[i] = Array((option == "EXAT" ? "4102444800" : "4102444800000").utf8)
                 }
-                if name == "SETRANGE", (10_000...536_870_911).contains(value) {
+                if ["SETRANGE", "SETBIT", "BITFIELD"].contains(name),
+                    (10_000...4_294_967_295).contains(value)
+                {
                     words[i] = Array("1000".utf8)
                 }
             }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <math.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -124,6 +125,9 @@ int cp_read_double(const char *text, size_t count, double *into);
 
 /// Writes `value` with 17 significant digits; returns how many bytes that takes, without the NUL.
 int cp_print_double(double value, char *into, size_t size);
+
+/// Writes `value` with six decimals, up to 317 characters; returns how many, without the NUL.
+int cp_print_fixed(double value, char *into, size_t size);
 
 /// Reads a decimal number: an empty text is 0, what is out of range is infinite or 0. Returns 0 for
 /// anything else that is no number, and for NaN.

@@ -267,6 +267,47 @@ struct Database: ~Copyable {
         return place
     }
 
+    /// Adds a string of `count` zero bytes, with room to grow; there must be no such key.
+    mutating func insertText(_ key: borrowing Key, count: Int, clock: UInt32) -> Record {
+        let record = Record.make(
+            &heap, .string, key: key.bytes, valueCount: count, spare: min(count, 1 << 20),
+            deadline: nil)
+        record.setValueCount(0)
+        record.extend(to: count)
+        record.setKind(.string, isModified: true)
+        record.touch(clock)
+        table.insert(record, hash: key.hash, &heap)
+        return record
+    }
+
+    /// Makes the value of `key`, which is at `place` if it exists, a string of `count` bytes that
+    /// `fill` writes; its deadline goes.
+    ///
+    /// What is at `place` stays until `fill` is done, or is what `fill` writes over.
+    mutating func compose(
+        _ key: borrowing Key, at place: HashTable.Place?, count: Int, clock: UInt32,
+        _ fill: (Record) -> Void
+    ) {
+        if let old = place?.record, old.isText, !old.hasDeadline, old.fits(count) {
+            old.setValueCount(count)
+            old.setKind(.string, isModified: true)
+            old.touch(clock)
+            return fill(old)
+        }
+        let record = Record.make(
+            &heap, .string, key: key.bytes, valueCount: count, deadline: nil)
+        record.setKind(.string, isModified: true)
+        record.touch(clock)
+        fill(record)
+        guard let place else { return table.insert(record, hash: key.hash, &heap) }
+        let old = place.record
+        noteChange(from: old.hasDeadline ? old.deadline : nil, to: nil, key.hash)
+        willRemove(old)
+        if old.isObject { doom(old) }
+        old.free(&heap)
+        place.record = record
+    }
+
     /// Puts a copy of `source`, which may belong to another database, under `key`.
     ///
     /// The key must not exist here.

@@ -316,7 +316,7 @@ extension Directive {
             "stream-node-max-entries", \.streamNodeMaxEntries, anyInteger,
             noEffect: Reason.notYet),
         .number(
-            "hll-sparse-max-bytes", \.hllSparseMaxBytes, anyMemory, noEffect: Reason.notYet),
+            "hll-sparse-max-bytes", \.hllSparseMaxBytes, anyMemory),
     ]
 
     // MARK: - Watching
