@@ -29,7 +29,10 @@ enum Dumps {
         draft.append(valueOf: record)
         var out = ByteBuffer(capacity: draft.count + 64)
         draft.finish(into: &out, compresses: compresses)
-        let version = type == .hashWithDeadlines ? RDB.versionWithFieldDeadlines : RDB.versionUsual
+        let version =
+            type == .hashWithDeadlines
+            ? RDB.versionWithFieldDeadlines
+            : type == .stream3 ? RDB.versionWithActiveTimes : RDB.versionUsual
         out.append(UInt8(version))
         out.append(0)
         let checksum = CRC64.update(0, out.span)

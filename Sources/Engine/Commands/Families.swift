@@ -3,7 +3,8 @@
 extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Lists.family, Hashes.family, Sets.family,
-        SortedSets.family, Keys.family, Sorting.family, Expirations.family, Objects.family,
+        SortedSets.family, Streams.family, Keys.family, Sorting.family, Expirations.family,
+        Objects.family,
         Dumps.family,
         Connections.family, Clients.family,
         ClientControl.family, ClientTracking.family, Monitors.family, CommandIntrospection.family,
