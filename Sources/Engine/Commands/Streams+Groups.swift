@@ -189,17 +189,15 @@ extension Streams {
         reply.help(
             "XGROUP",
             [
-                "CREATE <key> <groupname> <id|$> [option]",
-                "    Create a new consumer group. Options are:",
-                "    * MKSTREAM", "      Create the empty stream if it does not exist.",
-                "    * ENTRIESREAD entries_read",
-                "      Set the group's entries_read counter (internal use).",
-                "CREATECONSUMER <key> <groupname> <consumer>",
-                "    Create a new consumer in the specified group.",
-                "DELCONSUMER <key> <groupname> <consumer>", "    Remove the specified consumer.",
-                "DESTROY <key> <groupname>", "    Remove the specified group.",
-                "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
-                "    Set the current group ID and entries_read counter.",
+                "CREATE <key> <group> <id|$> [MKSTREAM] [ENTRIESREAD <count>]",
+                "    Make a group that reads on behind the ID, or behind the last one.",
+                "    MKSTREAM makes the stream too; ENTRIESREAD is for the server's own use.",
+                "CREATECONSUMER <key> <group> <consumer>", "    Make a consumer.",
+                "DELCONSUMER <key> <group> <consumer>",
+                "    Remove a consumer with what it has pending.",
+                "DESTROY <key> <group>", "    Remove a group with its consumers.",
+                "SETID <key> <group> <id|$> [ENTRIESREAD <count>]",
+                "    Have a group read on behind another ID.",
             ])
     }
 
@@ -250,9 +248,9 @@ extension Streams {
                     isChosen = true
                     references = .acknowledged
                 case "IDS" where i + 1 < args.count:
-                    guard let count = Numbers.integer(args[i]), count > 0,
-                        count <= Int64(Int32.max) * 2
-                    else { throw call.failed("ERR Number of IDs must be a positive integer") }
+                    guard let count = Numbers.integer(args[i]), count > 0 else {
+                        throw call.failed("ERR Number of IDs must be a positive integer")
+                    }
                     guard count <= Int64(args.count - i - 1) else {
                         throw call.failed(
                             "ERR The `numids` parameter must match the number of arguments")
@@ -276,8 +274,9 @@ extension Streams {
     @Sendable static func xdelex(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
+        let found = try call.find(args.key, as: .stream)
         let request = try RemovalRequest(args, from: 2, &call)
-        guard let place = try call.find(args.key, as: .stream) else {
+        guard let place = found else {
             reply.array(request.ids.count)
             for _ in request.ids { reply.integer(-1) }
             return
@@ -324,10 +323,9 @@ extension Streams {
     @Sendable static func xackdel(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
+        let found = try call.find(args.key, as: .stream)
         let request = try RemovalRequest(args, from: 3, &call)
-        guard let place = try call.find(args.key, as: .stream),
-            let group = place.record.stream.group(args[2])
-        else {
+        guard let place = found, let group = place.record.stream.group(args[2]) else {
             reply.array(request.ids.count)
             for _ in request.ids { reply.integer(-1) }
             return

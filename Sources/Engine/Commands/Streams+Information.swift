@@ -223,9 +223,9 @@ extension Streams {
         reply.help(
             "XINFO",
             [
-                "CONSUMERS <key> <groupname>", "    Show consumers of <groupname>.",
-                "GROUPS <key>", "    Show the stream consumer groups.",
-                "STREAM <key> [FULL [COUNT <count>]", "    Show information about the stream.",
+                "CONSUMERS <key> <group>", "    List the consumers of a group.", "GROUPS <key>",
+                "    List the groups of a stream.", "STREAM <key> [FULL [COUNT <count>]]",
+                "    Tell about a stream, in full with its first entries and its groups.",
             ])
     }
 }

@@ -155,7 +155,7 @@ extension Streams {
 
     static let XREADGROUP = Command(
         """
-        XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] \
+        XREADGROUP {GROUP group consumer} [COUNT count] [BLOCK milliseconds] [NOACK] \
         STREAMS key [key ...] id [id ...]
         """,
         [.write, .blocking], keys: .reads, since: "5.0.0",

@@ -170,6 +170,7 @@ import Testing
             server.run(["HSET", "volatile\(n)"] + words.enumerated().flatMap { ["\($0)", $1] })
             server.run(["HEXPIRE", "volatile\(n)", "1000", "FIELDS", "1", "0"])
             server.run(["ZADD", "zset\(n)"] + words.enumerated().flatMap { ["\($0)", $1] })
+            makeStream("stream\(n)", words, server)
         }
         return server.dumps() + [
             [RDBType.hashZipmap.rawValue, 9, 1, 1, 97, 2, 0, 98, 99, 255],
@@ -178,6 +179,22 @@ import Testing
             [RDBType.listOfZiplists.rawValue, 1]
                 + string(ziplist([text("hello"), [0xD0, 1, 2, 3, 4]])),
         ]
+    }
+
+    private static func makeStream(_ key: String, _ words: [String], _ server: DamageServer) {
+        for (i, word) in words.enumerated() {
+            let own = i % 5 == 4 ? ["extra", word] : []
+            server.run(["XADD", key, "\(i + 1)-\(i % 3)", "field", word, "7", "8"] + own)
+        }
+        for group in ["one", "two"] { server.run(["XGROUP", "CREATE", key, group, "0"]) }
+        for consumer in ["c", "d"] {
+            server.run([
+                "XREADGROUP", "GROUP", "one", consumer, "COUNT", "5", "STREAMS", key, ">",
+            ])
+        }
+        server.run(["XREADGROUP", "GROUP", "two", "c", "STREAMS", key, ">"])
+        server.run(["XDEL", key, "2-1"])
+        server.run(["XGROUP", "CREATECONSUMER", key, "two", "idle"])
     }
 
     private static func damage(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
@@ -205,7 +222,7 @@ import Testing
         for i in 0..<100_000 {
             var bytes = payloads[i % payloads.count]
             Self.damage(&bytes, &random)
-            bytes += [10, 0]
+            bytes += [11, 0]
             let checksum = CRC64.update(0, bytes.span)
             for k in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: checksum >> UInt64(k * 8))) }
             let reply = server.run(["RESTORE", "key", "0"].map { Array($0.utf8) } + [bytes])
@@ -268,6 +285,7 @@ private final class DamageServer {
         configuration.setMaxListpackEntries = 16
         configuration.zsetMaxListpackEntries = 16
         configuration.listMaxListpackSize = 8
+        configuration.streamNodeMaxEntries = 4
         executor = Executor(
             configuration: configuration, identity: ServerIdentity(configurationFile: ""),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -300,6 +318,13 @@ private final class DamageServer {
             ["DEBUG", "DIGEST"], ["DUMP", key], ["LRANGE", key, "0", "-1"], ["HGETALL", key],
             ["SMEMBERS", key], ["ZRANGE", key, "0", "-1", "WITHSCORES"], ["GET", key],
             ["LPOP", key], ["ZPOPMIN", key], ["SPOP", key], ["HDEL", key, "0"],
+            ["XINFO", "STREAM", key, "FULL"], ["XREVRANGE", key, "+", "-"],
+            ["XREADGROUP", "GROUP", "one", "d", "STREAMS", key, ">"], ["XPENDING", key, "two"],
+            ["XREADGROUP", "GROUP", "two", "c", "STREAMS", key, "0"], ["XADD", key, "*", "f", "v"],
+            ["XAUTOCLAIM", key, "one", "new", "0", "0"], ["XACK", key, "two", "1-0", "4-0"],
+            ["XDELEX", key, "DELREF", "IDS", "1", "3-2"],
+            ["XGROUP", "DELCONSUMER", key, "one", "c"],
+            ["XTRIM", key, "MAXLEN", "2", "ACKED"], ["XGROUP", "DESTROY", key, "two"],
             ["COPY", key, "copy"], ["DEL", "copy"],
         ] { run(request) }
     }
