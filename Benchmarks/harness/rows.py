@@ -165,6 +165,7 @@ COLLECTION_COMMANDS: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
     "spop": ("SPOP set", ((f"SADD set {ELEMENT}", 6_000_000),)),
     "hset": (f"HSET hash {ELEMENT} {VALUE}", (("PING", 1),)),
     "zadd": (f"ZADD zset __rand__ {ELEMENT}", (("PING", 1),)),
+    "xadd": (f"XADD stream * field1 {VALUE} field2 {VALUE} field3 {VALUE}", (("PING", 1),)),
     "zpopmin": ("ZPOPMIN zset", ((f"ZADD zset __rand__ {ELEMENT}", 6_000_000),)),
 }
 
@@ -235,6 +236,34 @@ SORTED_SET_LOADS = [
     ),
 ]
 
+STREAM_IDS = [f"1-{i}" for i in range(1, 11)]
+STREAM_LOADS = [
+    Load(
+        "xreadgroup",
+        "XREADGROUP and XACK of 10 entries, pipeline 16",
+        {
+            "command": "XGROUP SETID stream group 0;"
+            "XREADGROUP GROUP group consumer COUNT 10 STREAMS stream >;"
+            "XACK stream group " + " ".join(STREAM_IDS),
+            "pipeline": 16,
+        },
+        title="Consumer groups",
+        rate_bar=1.3,
+        setup=(
+            (
+                ";".join(
+                    [
+                        "DEL stream",
+                        *(f"XADD stream {id_} field1 {VALUE} field2 {VALUE}" for id_ in STREAM_IDS),
+                        "XGROUP CREATE stream group 0",
+                    ]
+                ),
+                1,
+            ),
+        ),
+    )
+]
+
 TRANSACTION = ";".join(["MULTI", *[f"SET key:__rand__ {VALUE}"] * 10, "EXEC"])
 MESSAGE_LOADS = [
     Load(
@@ -267,6 +296,7 @@ LOADS = [
     *COLLECTION_LOADS,
     *SET_OPERATION_LOADS,
     *SORTED_SET_LOADS,
+    *STREAM_LOADS,
     *MESSAGE_LOADS,
 ]
 
@@ -545,6 +575,12 @@ COLLECTIONS: dict[str, tuple[str, str, float, int]] = {
         "1,000,000 hashes of 5 fields",
         "HSET hash:__rand__ f1 v1 f2 v2 f3 v3 f4 v4 f5 v5",
         0.8,
+        1,
+    ),
+    "memory-stream": (
+        "A stream of 1,000,000 entries of 3 fields",
+        f"XADD stream * field1 value:__rand__ field2 {VALUE} field3 __rand__",
+        0.9,
         1,
     ),
     "memory-sorted-set": ("A sorted set of 1,000,000 members", SORTED_SET, 0.65, 4),

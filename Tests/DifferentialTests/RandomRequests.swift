@@ -37,7 +37,7 @@ struct RandomRequests {
 
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
-        let groups: [CommandGroup?] = [nil, .list, .hash, .geo, .bitmap]
+        let groups: [CommandGroup?] = [nil, .list, .hash, .geo, .bitmap, .stream]
         focus = groups[Int.random(in: 0..<groups.count, using: &random)]
         commands = CommandTable(Family.all).documents.filter {
             Leniency.undriven[$0.fullName] == nil
@@ -100,6 +100,13 @@ struct RandomRequests {
     private static let collectionWords = [
         "element": elements, "pivot": elements, "field": elements,
         "timeout": ["0.001", "0.001", "0.002", "-1", "x", "inf", "", "1e400", "nan", "1e16"],
+        "id": ["0", "1", "2-1", "5", "9", "12-3", "7-*", "$", ">", "x"],
+        "start": ["-", "0", "(1", "5", "+", "1", "-1", "x"],
+        "end": ["+", "9", "(12", "5-1", "-", "-1", "2", "x"],
+        "threshold": ["0", "1", "3", "100", "x"], "group": ["g", "g", "h"],
+        "consumer": ["c", "d"], "lastid": ["0", "5", "x"], "last-id": ["20", "30", "x"],
+        "max-deleted-id": ["0", "5", "x"], "min-idle-time": ["0", "0", "1000000000", "x"],
+        "ms": ["0", "1000000000", "x"], "entriesread": ["0", "3", "-1", "x"],
         "rank": ["1", "2", "3", "-1", "-2", "0", "-9223372036854775808", "x"],
         "num-matches": ["0", "1", "2", "-1", "9223372036854775807", "x"],
         "by-pattern": ["*", "nosort", "w_*", "*->f", "a*", "*\u{0}", ""],
@@ -174,6 +181,12 @@ struct RandomRequests {
             let timeout = String(decoding: words[i], as: UTF8.self)
             if i > 0, Self.collectionWords["timeout"]?.contains(timeout) == false {
                 words[i] = Array("0.001".utf8)
+            }
+        }
+        if name == "XREAD" || name == "XREADGROUP" {
+            for i in words.indices.dropFirst()
+            where String(decoding: words[i - 1], as: UTF8.self).uppercased() == "BLOCK" {
+                words[i] = Array("1".utf8)
             }
         }
         let isField = name.hasPrefix("H")

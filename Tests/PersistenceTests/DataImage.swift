@@ -35,6 +35,7 @@ struct DataImage {
         case "set": RESPClient.request("SMEMBERS", key)
         case "hash": RESPClient.request("HGETALL", key)
         case "zset": RESPClient.request("ZRANGE", key, "0", "-1", "WITHSCORES")
+        case "stream": RESPClient.request("XINFO", "STREAM", key, "FULL", "COUNT", "0")
         default: RESPClient.request("GET", key)
         }
     }
@@ -53,8 +54,29 @@ struct DataImage {
             return value.items.enumerated().map { i, item in
                 i % 2 == 0 ? item.description : "\(item.text.flatMap { Double($0) } ?? .nan)"
             }.joined(separator: " ")
+        case "stream": return stream(value)
         default: return value.description
         }
+    }
+
+    /// All but how the tree is built, and what only some versions know.
+    private static func stream(_ value: RESPValue) -> String {
+        value.pairs.filter { !($0.key.text ?? "").hasPrefix("radix") }.map { key, value in
+            guard key.text == "groups" else { return "\(key)=\(value)" }
+            let groups = value.items.map { group in
+                // Versions count what is to be read in different ways.
+                group.pairs.filter { $0.key.text != "lag" }.map { key, value in
+                    key.text != "consumers"
+                        ? "\(key)=\(value)"
+                        : value.items.map { consumer in
+                            consumer.pairs.filter {
+                                $0.key.text != "active-time" && $0.key.text != "seen-time"
+                            }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+                        }.joined(separator: "; ")
+                }.joined(separator: " ")
+            }
+            return "groups=\(groups)"
+        }.joined(separator: " ")
     }
 
     private static func deadlines(
@@ -124,6 +146,7 @@ struct DataSource {
                 requests.append(["HPEXPIRE", key, "\(10_000_000 + i)", "FIELDS", "1", "f\(i)"])
             }
             return requests
+        case 5: return stream(key, n)
         default:
             let scores = ["inf", "-inf", "1e300", "0.1", "3.25"]
             return [
@@ -137,12 +160,35 @@ struct DataSource {
         }
     }
 
+    /// A stream whose consumers have been active when they last asked, as old servers suppose.
+    private mutating func stream(_ key: String, _ n: Int) -> [[String]] {
+        var requests: [[String]] = []
+        for i in 1...n {
+            let own = number(0...9) == 0 ? [word(), word()] : []
+            requests.append(
+                ["XADD", key, "\(i * 3)-\(number(0...2))", "f", word(), "12", word()] + own)
+        }
+        requests.append(["XDEL", key, "\(number(1...n) * 3)-1"])
+        guard n > 4, number(0...2) > 0 else { return requests }
+        for group in ["one", "two"] {
+            requests.append(["XGROUP", "CREATE", key, group, "0"])
+            for consumer in ["a", "b"] {
+                requests.append([
+                    "XREADGROUP", "GROUP", group, consumer, "COUNT", "\(number(1...(n / 3)))",
+                    "STREAMS", key, ">",
+                ])
+            }
+            requests.append(["XACK", key, group, "\(number(1...n) * 3)-0"])
+        }
+        return requests
+    }
+
     /// Fills a server with `count` keys of every type and size.
     mutating func fill(_ client: RESPClient, count: Int) throws {
         var requests: [[String]] = []
         for i in 0..<count {
             let size = [1, 2, 5, 20, 100, 130, 600, 1500][number(0...7)]
-            requests += value("key:\(i)", number(0...4), size)
+            requests += value("key:\(i)", number(0...5), size)
             if number(0...4) == 0 { requests.append(["PEXPIRE", "key:\(i)", "10000000"]) }
         }
         try Self.send(requests, client)

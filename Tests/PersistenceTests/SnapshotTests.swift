@@ -8,7 +8,7 @@ struct SnapshotTests {
     private static func fill(_ source: inout DataSource, _ client: RESPClient) throws {
         var requests: [[String]] = []
         for i in 0..<6000 { requests.append(["SET", "s\(i)", source.word()]) }
-        for (type, letter) in ["l", "t", "h", "z"].enumerated() {
+        for (type, letter) in ["l", "t", "h", "z", "x"].enumerated() {
             for i in 0..<150 {
                 requests += source.value("\(letter)\(i)", type + 1, source.number(1...90))
             }
@@ -25,8 +25,10 @@ struct SnapshotTests {
     private static func key(_ source: inout DataSource) -> String {
         switch source.number(0...9) {
         case 0...4: return "s\(source.number(0...6100))"
-        case 5...6: return "\(["l", "t", "h", "z"][source.number(0...3)])\(source.number(0...155))"
-        default: return "\(["L", "T", "H", "Z", "B"][source.number(0...4)])\(source.number(0...4))"
+        case 5...6:
+            return "\(["l", "t", "h", "z", "x"][source.number(0...4)])\(source.number(0...155))"
+        default:
+            return "\(["L", "T", "H", "Z", "X", "B"][source.number(0...5)])\(source.number(0...4))"
         }
     }
 
@@ -66,6 +68,13 @@ struct SnapshotTests {
                 ["ZADD", key, i, word], ["ZINCRBY", key, "7", word], ["ZPOPMAX", key, "5"],
                 ["ZREMRANGEBYRANK", key, "0", "3"], ["ZADD", key, "-\(i)", word],
                 ["ZUNIONSTORE", key, "1", "Z1"],
+            ][n]
+        case "x":
+            return [
+                ["XADD", key, "*", "f", word], ["XDEL", key, "\(source.number(1...90) * 3)-0"],
+                ["XREADGROUP", "GROUP", "one", "c", "COUNT", "7", "STREAMS", key, ">"],
+                ["XTRIM", key, "MAXLEN", "~", i], ["XACK", key, "two", "3-0", "6-1", "9-2"],
+                ["XAUTOCLAIM", key, "two", "b", "0", "0", "COUNT", "9"],
             ][n]
         default:
             return [

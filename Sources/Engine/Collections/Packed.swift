@@ -61,6 +61,8 @@ struct PackedEntry: ~Escapable {
 
     /// Bytes that the entry occupies.
     var count: Int { bodyCount &+ Self.backCount(bodyCount) }
+    /// The same without the length behind it.
+    @inline(__always) var bodyBytes: Int { bodyCount }
 
     private static func integerCount(_ v: Int64) -> Int {
         if v >= 0, v <= 127 { return 1 }
@@ -72,7 +74,7 @@ struct PackedEntry: ~Escapable {
     }
 
     /// Bytes that hold the length of an entry's body behind it.
-    @inline(__always) fileprivate static func backCount(_ n: Int) -> Int {
+    @inline(__always) static func backCount(_ n: Int) -> Int {
         n < 128 ? 1 : n < 16_384 ? 2 : n < 2_097_152 ? 3 : n < 268_435_456 ? 4 : 5
     }
 
@@ -80,6 +82,14 @@ struct PackedEntry: ~Escapable {
     ///
     /// Fenced files only.
     @unsafe func encode(to p: UnsafeMutableRawPointer) {
+        unsafe encodeBody(to: p)
+        unsafe Self.putBack(bodyCount, p + bodyCount)
+    }
+
+    /// Writes encoding and data alone at `p`, which has room for `bodyBytes` bytes.
+    ///
+    /// Fenced files only.
+    @unsafe func encodeBody(to p: UnsafeMutableRawPointer) {
         if isInteger {
             unsafe encodeInteger(p)
         } else {
@@ -98,7 +108,6 @@ struct PackedEntry: ~Escapable {
             }
             unsafe bytes.copy(to: p + head)
         }
-        unsafe Self.putBack(bodyCount, p + bodyCount)
     }
 
     @unsafe private func encodeInteger(_ p: UnsafeMutableRawPointer) {
@@ -120,7 +129,7 @@ struct PackedEntry: ~Escapable {
     }
 
     /// The length in groups of seven bits, the last byte first to be read from behind.
-    @unsafe private static func putBack(_ n: Int, _ p: UnsafeMutableRawPointer) {
+    @unsafe fileprivate static func putBack(_ n: Int, _ p: UnsafeMutableRawPointer) {
         let count = backCount(n)
         for i in 0..<count {
             let group = UInt8(truncatingIfNeeded: n >> ((count - 1 - i) * 7)) & 0x7F
@@ -185,6 +194,20 @@ struct Packed: ~Escapable {
             return StringView(bytes.extracting(data..<data &+ count), number: 0, form: .bytes)
         }
         offset = at &- count &+ 1
+        return StringView(Bytes(), number: integer(at), form: .integer)
+    }
+
+    /// The element of the body at `offset`, which moves behind it: runs of bodies have no lengths
+    /// between them, so they are read in this direction only.
+    @_lifetime(copy self)
+    @inline(__always) func takeBody(_ offset: inout Int) -> StringView {
+        let at = offset
+        let (data, count) = layout(at)
+        if count >= 0 {
+            offset = data &+ count
+            return StringView(bytes.extracting(data..<data &+ count), number: 0, form: .bytes)
+        }
+        offset = at &- count
         return StringView(Bytes(), number: integer(at), form: .integer)
     }
 
@@ -350,6 +373,32 @@ extension Record {
 }
 
 extension ByteBuffer {
+    /// Appends an entry without the length behind it.
+    @inline(__always) mutating func append(body entry: PackedEntry) {
+        unsafe withSpace(entry.bodyBytes) { p in
+            unsafe entry.encodeBody(to: UnsafeMutableRawPointer(p))  // S2
+            return entry.bodyBytes
+        }
+    }
+
+    /// Appends bodies, each with the length that belongs behind it.
+    mutating func append(entriesOf bodies: Packed) {
+        var at = bodies.start
+        while at < bodies.end {
+            let start = at
+            _ = bodies.takeBody(&at)
+            append(bodies.bytes.extracting(start..<at))
+            appendBack(at - start)
+        }
+    }
+
+    private mutating func appendBack(_ n: Int) {
+        unsafe withSpace(5) { p in
+            unsafe PackedEntry.putBack(n, UnsafeMutableRawPointer(p))  // S2
+            return PackedEntry.backCount(n)
+        }
+    }
+
     /// Appends an entry.
     mutating func append(_ entry: PackedEntry) {
         let n = entry.count

@@ -5,7 +5,7 @@ extension Record {
     var hasMembers: Bool {
         switch kind.type {
         case .list, .set, .sortedSet: true
-        case .string, .hash: false
+        case .string, .hash, .stream: false
         }
     }
 
@@ -21,7 +21,7 @@ extension Record {
                 body(StringView(Bytes(), number: IntegerSet.member(i, bytes), form: .integer))
             }
         case .set: set.forEach { body(StringView($0.key, number: 0, form: .bytes)) }
-        case .string, .integer, .packedHash, .hash: break
+        case .string, .integer, .packedHash, .hash, .stream: break
         }
     }
 

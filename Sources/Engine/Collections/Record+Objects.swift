@@ -70,6 +70,16 @@ extension Record {
             unsafe object(.sortedSet, as: SortedSet.self)
         }
     }
+
+    /// The blocks and groups of a stream.
+    var stream: StreamLog {
+        @inline(__always) unsafeAddress {
+            unsafe UnsafePointer(object(.stream, as: StreamLog.self))
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            unsafe object(.stream, as: StreamLog.self)
+        }
+    }
 }
 
 extension Record {
@@ -116,12 +126,24 @@ extension Record {
         }
     }
 
+    var stream: StreamLog {
+        @inline(__always) unsafeAddress {
+            precondition(kind == .stream)
+            return unsafe UnsafePointer<StreamLog>(bitPattern: address).unsafelyUnwrapped
+        }
+        @inline(__always) nonmutating unsafeMutableAddress {
+            precondition(kind == .stream)
+            return unsafe UnsafeMutablePointer<StreamLog>(bitPattern: address).unsafelyUnwrapped
+        }
+    }
+
     /// The snapshot that is about to write the elements.
     var opened: OpenCollection? {
         get {
             switch kind {
             case .hash, .set: table.opened
             case .sortedSet: sortedSet.opened
+            case .stream: stream.opened
             default: nil
             }
         }
@@ -129,6 +151,7 @@ extension Record {
             switch kind {
             case .hash, .set: table.opened = newValue
             case .sortedSet: sortedSet.opened = newValue
+            case .stream: stream.opened = newValue
             default: break
             }
         }
@@ -140,6 +163,7 @@ extension Record {
         case .list: unsafe freeSome(budget, &heap, as: ChunkedList.self)
         case .hash, .set: unsafe freeSome(budget, &heap, as: MemberTable.self)
         case .sortedSet: unsafe freeSome(budget, &heap, as: SortedSet.self)
+        case .stream: unsafe freeSome(budget, &heap, as: StreamLog.self)
         default: true
         }
     }
@@ -160,6 +184,7 @@ extension Record {
         case .list: unsafe freeDetached(as: ChunkedList.self)
         case .hash, .set: unsafe freeDetached(as: MemberTable.self)
         case .sortedSet: unsafe freeDetached(as: SortedSet.self)
+        case .stream: unsafe freeDetached(as: StreamLog.self)
         default: break
         }
     }
@@ -190,6 +215,7 @@ extension Record {
         case .hash: adopt(source.hash.copied(&heap, seed: seed), &heap)
         case .set: adopt(source.set.copied(&heap, seed: seed), &heap)
         case .sortedSet: adopt(source.sortedSet.copied(&heap, seed: seed), &heap)
+        case .stream: adopt(source.stream.copied(&heap, seed: seed), &heap)
         default: preconditionFailure("no object")
         }
     }
@@ -201,6 +227,7 @@ extension Record {
         case .hash: hash.count
         case .set: set.count
         case .sortedSet: sortedSet.count
+        case .stream: stream.count
         default: 0
         }
     }
@@ -212,6 +239,7 @@ extension Record {
         case .hash: hash.byteCount
         case .set: set.byteCount
         case .sortedSet: sortedSet.byteCount
+        case .stream: stream.byteCount
         default: 0
         }
     }

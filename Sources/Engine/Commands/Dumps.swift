@@ -30,7 +30,10 @@ enum Dumps {
         var out = ByteBuffer(capacity: draft.count + 64)
         var compressor = compresses ? LZFCompressor(bytesMax: draft.count) : nil
         draft.finish(into: &out, &compressor)
-        let version = type == .hashWithDeadlines ? RDB.versionWithFieldDeadlines : RDB.versionUsual
+        let version =
+            type == .hashWithDeadlines
+            ? RDB.versionWithFieldDeadlines
+            : type == .stream3 ? RDB.versionWithActiveTimes : RDB.versionUsual
         out.append(UInt8(version))
         out.append(0)
         let checksum = CRC64.update(0, out.span)

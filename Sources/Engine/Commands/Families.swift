@@ -3,7 +3,7 @@
 extension Family {
     static let all = [
         Strings.family, LongestCommonSubsequences.family, Lists.family, Hashes.family, Sets.family,
-        SortedSets.family, Bitmaps.family, HyperLogLogs.family, Geo.family,
+        SortedSets.family, Bitmaps.family, HyperLogLogs.family, Geo.family, Streams.family,
         Keys.family, Sorting.family, Expirations.family, Objects.family,
         Dumps.family,
         Connections.family, Clients.family,

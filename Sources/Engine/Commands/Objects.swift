@@ -22,6 +22,7 @@ enum Objects {
         case .hash: record.hash.isSmall ? "listpackex" : "hashtable"
         case .set: "hashtable"
         case .sortedSet: "skiplist"
+        case .stream: "stream"
         }
     }
 

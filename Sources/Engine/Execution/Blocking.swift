@@ -25,6 +25,8 @@ struct Wait {
     let words: OwnedArguments
     let keys: [WaitKey]
     let type: ValueType
+    /// Whether the command runs again too when a key is gone or holds something else.
+    let needsKeys: Bool
     let timeoutReply: TimeoutReply
     /// Unix time in milliseconds; `Int64.max` for ever.
     let deadline: Int64
@@ -205,10 +207,12 @@ extension Call {
     /// run again, finds what it wants.
     ///
     /// `deadline` is Unix time in milliseconds, `Int64.max` for ever. The command returns without a
-    /// reply after this.
+    /// reply after this. Words that mean something else later are kept as `others` say; a command
+    /// that `needsKeys` runs again when one of them is gone.
     mutating func block(
         _ args: borrowing Arguments, keys positions: some Sequence<Int>, on type: ValueType,
-        until deadline: Int64, timeoutReply: TimeoutReply
+        until deadline: Int64, timeoutReply: TimeoutReply, replacing others: [Int: [UInt8]] = [:],
+        needsKeys: Bool = false
     ) {
         attention.insert(.blocked)
         // Run again and found nothing: the wait goes on as it was.
@@ -219,8 +223,11 @@ extension Call {
             if !keys.contains(key) { keys.append(key) }
         }
         let wait = Wait(
-            ticket: blocking.makeTicket(), command: command, words: OwnedArguments(copying: args),
-            keys: keys, type: type, timeoutReply: timeoutReply, deadline: deadline, since: now)
+            ticket: blocking.makeTicket(), command: command,
+            words: others.isEmpty
+                ? OwnedArguments(copying: args) : OwnedArguments(copying: args, replacing: others),
+            keys: keys, type: type, needsKeys: needsKeys, timeoutReply: timeoutReply,
+            deadline: deadline, since: now)
         clients[session.slot].wait = wait
         blocking.begin(wait, slot: session.slot)
         interest.insert(.waiters)
@@ -326,8 +333,9 @@ extension Executor {
         while let (slot, ticket) = call.blocking.nextWaiter(of: key, behind: last), ticket <= latest
         {
             last = ticket
-            guard let type = type(of: key) else { return }
-            guard let wait = call.clients[slot].wait, wait.ticket == ticket, wait.type == type
+            let type = type(of: key)
+            guard let wait = call.clients[slot].wait, wait.ticket == ticket,
+                wait.type == type || wait.needsKeys
             else { continue }
             resume(slot, wait)
         }

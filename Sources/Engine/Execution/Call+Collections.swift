@@ -101,7 +101,7 @@ extension Call {
         case .packedList, .packedSet: record.packed.count
         case .packedHash, .packedSortedSet: record.packed.count / 2
         case .integerSet: IntegerSet.count(record.bytes)
-        case .list, .hash, .set, .sortedSet: record.objectElementCount
+        case .list, .hash, .set, .sortedSet, .stream: record.objectElementCount
         }
     }
 

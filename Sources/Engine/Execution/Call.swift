@@ -142,6 +142,8 @@ struct Call: ~Copyable {
     var clock: UInt32 = 0
     var attention = Attention()
     var requests = ServerRequests()
+    /// The entry of a stream in the making.
+    var streamDraft = StreamDraft()
     /// The text of `CommandError.text`.
     var failure: [UInt8] = []
     var isActiveExpiryOn = true

@@ -30,6 +30,8 @@ enum CommandError: Error, Equatable {
     case timeoutNotAFloat
     case timeoutNegative
     case timeoutOutOfRange
+    case timeoutNotAnInteger
+    case invalidStreamID
     /// The text is in `Call.failure`.
     case text
 
@@ -61,6 +63,8 @@ enum CommandError: Error, Equatable {
         case .timeoutNotAFloat: "ERR timeout is not a float or out of range"
         case .timeoutNegative: "ERR timeout is negative"
         case .timeoutOutOfRange: "ERR timeout is out of range"
+        case .timeoutNotAnInteger: "ERR timeout is not an integer or out of range"
+        case .invalidStreamID: "ERR Invalid stream ID specified as stream command argument"
         case .text: ""
         }
     }

@@ -6,7 +6,7 @@
 
 /// The class of a change, as keyspace notifications name it.
 enum ChangeClass: UInt8, Sendable {
-    case generic, string, list, hash, set, sortedSet, expired, evicted, new, miss
+    case generic, string, list, hash, set, sortedSet, stream, expired, evicted, new, miss
     case overwritten, typeChanged
 }
 

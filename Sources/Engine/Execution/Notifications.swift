@@ -16,7 +16,8 @@ struct NotificationClasses: OptionSet, Sendable {
 
     private static let letters: [Character: ChangeClass] = [
         "g": .generic, "$": .string, "l": .list, "h": .hash, "s": .set, "z": .sortedSet,
-        "x": .expired, "e": .evicted, "n": .new, "m": .miss, "o": .overwritten, "c": .typeChanged,
+        "t": .stream, "x": .expired, "e": .evicted, "n": .new, "m": .miss, "o": .overwritten,
+        "c": .typeChanged,
     ]
 
     /// The classes that the directive's value names.

@@ -63,6 +63,15 @@ extension Digest {
                 pair.append(Array(Numbers.shortest(score).utf8))
                 add(pair)
             }
+        case .stream:
+            record.stream.forEach(from: .zero, through: .max) { entry in
+                append(Array("\(entry.id.milliseconds).\(entry.id.sequence)".utf8))
+                entry.forEach { field, value in
+                    append(Self.text(field))
+                    append(Self.text(value))
+                }
+                return true
+            }
         }
         if record.hasDeadline { add(Array("!!expire!!".utf8)) }
     }
@@ -92,6 +101,7 @@ extension Digest {
         case .set: 2
         case .sortedSet: 3
         case .hash: 4
+        case .stream: 6
         }
     }
 }

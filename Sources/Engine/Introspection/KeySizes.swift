@@ -74,7 +74,7 @@ extension Record {
         case .packedList, .packedSet: Packed(record: bytes).count
         case .packedHash, .packedSortedSet: Packed(record: bytes).count / 2
         case .integerSet: IntegerSet.count(bytes)
-        case .list, .hash, .set, .sortedSet: objectElementCount
+        case .list, .hash, .set, .sortedSet, .stream: objectElementCount
         }
     }
 }

@@ -61,6 +61,8 @@ struct Database: ~Copyable {
     private(set) var objectCount = 0
     /// Hashes that have fields with a deadline.
     private(set) var volatileHashCount = 0
+    /// Streams with consumers whose times only newer dump files can hold.
+    private(set) var unevenStreamCount = 0
     /// Objects whose keys are gone, to be freed in slices.
     private var doomed: [ObjectHandle] = []
     let seed: HashSeed
@@ -327,7 +329,14 @@ struct Database: ~Copyable {
         noteChange(from: nil, to: record.hasDeadline ? record.deadline : nil, hash)
         if record.kind == .hash {
             noteElements(record, of: hash, volatileBefore: 0, earliestBefore: .max)
+        } else if record.kind == .stream {
+            noteTimes(record, wereUneven: false)
         }
+    }
+
+    /// The times of a stream's consumers may have changed.
+    mutating func noteTimes(_ record: Record, wereUneven: Bool) {
+        unevenStreamCount &+= (record.stream.isUneven ? 1 : 0) &- (wereUneven ? 1 : 0)
     }
 
     /// Frees a record that was made in this heap and is in no table.
@@ -370,6 +379,9 @@ struct Database: ~Copyable {
     /// A chunk that a snapshot has read.
     mutating func release(chunk address: UInt) { ChunkedList.release(address, &heap) }
 
+    /// A block of a stream that a snapshot has read.
+    mutating func release(_ block: StreamBlock) { block.release(&heap) }
+
     /// Gives the value of the key at `place` the name `key`, which must not exist; the old name,
     /// with the hash `hash`, is gone.
     mutating func rename(_ place: HashTable.Place, hash: UInt64, to key: borrowing Key) {
@@ -395,14 +407,21 @@ struct Database: ~Copyable {
     @inline(never) private mutating func doom(_ record: Record) {
         objectCount -= 1
         if record.kind == .hash, record.hash.volatileCount > 0 { volatileHashCount -= 1 }
+        if record.kind == .stream { noteGone(record) }
         let object = ObjectHandle(record)
         if let opened = object.opened {
             // It goes when the snapshot has it.
             opened.isDoomed = true
             return
         }
-        if record.objectElementCount <= Self.freedAtOnce, object.freeSome(.max, &heap) { return }
+        // A stream without entries may have many of them pending.
+        let budget = record.kind == .stream ? Self.freedAtOnce : .max
+        if record.objectElementCount <= Self.freedAtOnce, object.freeSome(budget, &heap) { return }
         doomed.append(object)
+    }
+
+    private mutating func noteGone(_ record: Record) {
+        if record.stream.isUneven { unevenStreamCount -= 1 }
     }
 
     var hasDoomed: Bool { !doomed.isEmpty }

@@ -35,6 +35,7 @@ enum Kind: UInt8 {
     case hash = 9
     case set = 10
     case sortedSet = 11
+    case stream = 12
 
     /// The type, whatever the encoding.
     var type: ValueType {
@@ -44,6 +45,7 @@ enum Kind: UInt8 {
         case .packedHash, .hash: .hash
         case .packedSet, .integerSet, .set: .set
         case .packedSortedSet, .sortedSet: .sortedSet
+        case .stream: .stream
         }
     }
 
@@ -56,7 +58,7 @@ enum Kind: UInt8 {
 
 /// The type of a value, as TYPE names it.
 enum ValueType: UInt8, Sendable {
-    case string, list, hash, set, sortedSet
+    case string, list, hash, set, sortedSet, stream
 
     var name: StaticString {
         switch self {
@@ -65,6 +67,7 @@ enum ValueType: UInt8, Sendable {
         case .hash: "hash"
         case .set: "set"
         case .sortedSet: "zset"
+        case .stream: "stream"
         }
     }
 }

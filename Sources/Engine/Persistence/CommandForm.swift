@@ -77,6 +77,7 @@ final class CommandForm {
         case .set: appendElements("SADD", record, index)
         case .sortedSet: appendScored(record, index)
         case .hash: appendFields(record, index)
+        case .stream: appendWhole(record, index)
         }
         if record.hasDeadline, record.kind.type != .string {
             write("PEXPIREAT", record.key, index) { $0.append(record.deadline) }
@@ -91,6 +92,15 @@ final class CommandForm {
         words.append(key)
         body(&words)
         words.write(to: &out, in: index, after: &database)
+    }
+
+    /// A stream has more to it than commands say: groups, and what they have read.
+    private func appendWhole(_ record: Record, _ index: Int) {
+        let payload = Dumps.payload(record, compresses: true)
+        write("RESTORE", record.key, index) { words in
+            words.append(0)
+            words.append(payload.span)
+        }
     }
 
     private func appendString(_ record: Record, _ index: Int) {

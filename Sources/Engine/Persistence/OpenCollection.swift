@@ -4,7 +4,7 @@
 //  of its own, behind what stands in front of the elements; when its turn comes the draft goes into
 //  the file, and what was not written yet follows. An element's epoch tells which is which, so the
 //  collection may grow, shrink and reorder meanwhile. Lists keep their order: theirs are the chunks
-//  of `FrozenChunks`.
+//  of `FrozenChunks`, and so do the blocks of streams.
 
 final class OpenCollection {
     /// The database's number in the snapshot.
@@ -22,6 +22,8 @@ final class OpenCollection {
     /// How far the table was walked.
     private var cursor: UInt64 = 0
     private var chunks = FrozenChunks()
+    /// What stands behind the blocks of a stream.
+    private var tail = RDBDraft()
     /// The last member of a sorted set that was walked over.
     private var lastScore = -Double.infinity
     private var lastMember: [UInt8]?
@@ -44,6 +46,10 @@ final class OpenCollection {
         case .list:
             chunks = record.list.freeze()
             draft.append(length: chunks.count)
+        case .stream:
+            chunks = record.stream.freeze()
+            draft.append(length: chunks.count)
+            tail.append(tailOf: record.stream)
         default: draft.append(length: record.objectElementCount)
         }
         object.opened = self
@@ -84,6 +90,7 @@ final class OpenCollection {
     func step(_ out: inout RDBDraft, _ database: inout Database) -> Bool {
         switch object.kind {
         case .list: stepList(&out, &database)
+        case .stream: stepStream(&out, &database)
         case .sortedSet: stepSortedSet(&out)
         default: stepTable(&out)
         }
@@ -121,6 +128,19 @@ final class OpenCollection {
             lastMember = element.key.array
         }
         isFinished = end == count
+    }
+
+    private func stepStream(_ out: inout RDBDraft, _ database: inout Database) {
+        if !chunks.isEmpty {
+            let block = StreamBlock(chunks.next().address)
+            out.append(block: block)
+            database.release(block)
+        }
+        isFinished = chunks.isEmpty
+        if isFinished {
+            out.append(tail)
+            tail = RDBDraft()
+        }
     }
 
     private func stepList(_ out: inout RDBDraft, _ database: inout Database) {

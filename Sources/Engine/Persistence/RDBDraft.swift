@@ -165,6 +165,7 @@ struct RDBDraft: ~Copyable {
         case .integerSet: .integerSet
         case .hash: record.hash.volatileCount > 0 ? .hashWithDeadlines : .hash
         case .sortedSet: .sortedSet
+        case .stream: type(of: record.stream)
         }
     }
 
@@ -201,6 +202,7 @@ struct RDBDraft: ~Copyable {
             record.sortedSet.forEach(0..<record.sortedSet.count) { score, member in
                 append(member: member, score: score)
             }
+        case .stream: append(record.stream)
         }
     }
 
@@ -231,7 +233,7 @@ struct RDBDraft: ~Copyable {
     }
 
     /// Entries with the header and the end of a listpack, as a string.
-    private mutating func append(listpack run: Packed, count: Int) {
+    mutating func append(listpack run: Packed, count: Int) {
         let entries = run.bytes.extracting(run.start...)
         let n = entries.count + 7
         if n >= RDB.compressedBytesMin {

@@ -103,6 +103,8 @@ enum RDB {
     static var versionMax: Int { 12 }
     /// The version of files in which no hash has fields with deadlines: Redis 7.0 reads it.
     static var versionUsual: Int { 10 }
+    /// The version of files with streams whose consumers have two times: Redis 7.2 and later.
+    static var versionWithActiveTimes: Int { 11 }
     /// The version of files with such hashes: Redis 7.4 and later.
     static var versionWithFieldDeadlines: Int { 12 }
     static var magic: StaticString { "REDIS" }

@@ -27,7 +27,7 @@ extension RDBInput {
             .hashWithDeadlinesUnfinished, .hashListpackWithDeadlines,
             .hashListpackWithDeadlinesUnfinished:
             return try readHash(type, key, deadline, &shop, &heap)
-        case .stream, .stream2, .stream3: throw failure("streams are not supported")
+        case .stream, .stream2, .stream3: return try readStream(type, key, deadline, &heap)
         case .module, .moduleUnfinished: throw failure("values of modules are not supported")
         }
     }

@@ -178,6 +178,13 @@ struct RDBInput: ~Copyable {
         return n
     }
 
+    /// A length that may be any number.
+    mutating func number() throws(RDBError) -> UInt64 {
+        guard try peek() == 0x81 else { return UInt64(try length()) }
+        _ = try byte()
+        return try bigEndian(8)
+    }
+
     /// A number of elements, each of at least one byte.
     mutating func elementCount() throws(RDBError) -> Int {
         let n = try length()

@@ -87,11 +87,15 @@ final class Snapshot {
     }
 
     private func appendHead(_ call: inout Call) {
-        var hasFieldDeadlines = false
+        var hasFieldDeadlines = false, hasActiveTimes = false
         for i in 0..<call.keyspace.count {
             if call.keyspace.databases[i].volatileHashCount > 0 { hasFieldDeadlines = true }
+            if call.keyspace.databases[i].unevenStreamCount > 0 { hasActiveTimes = true }
         }
-        let version = hasFieldDeadlines ? RDB.versionWithFieldDeadlines : RDB.versionUsual
+        let version =
+            hasFieldDeadlines
+            ? RDB.versionWithFieldDeadlines
+            : hasActiveTimes ? RDB.versionWithActiveTimes : RDB.versionUsual
         let digits = String(version)
         main.append(raw: Array("REDIS".utf8) + Array(repeating: 48, count: 4 - digits.count))
         main.append(raw: Array(digits.utf8))

@@ -106,6 +106,20 @@ struct OwnedArguments: Sendable {
         self.slots = slots
     }
 
+    /// The same with other texts in the place of some words.
+    init(copying args: borrowing Arguments, replacing others: [Int: [UInt8]]) {
+        var bytes: [UInt8] = []
+        var slots: [Slot] = []
+        slots.reserveCapacity(args.count)
+        for i in 0..<args.count {
+            let word = others[i] ?? args[i].array
+            slots.append(Slot(offset: UInt32(bytes.count), count: UInt32(word.count)))
+            bytes += word
+        }
+        self.bytes = bytes
+        self.slots = slots
+    }
+
     /// Bytes of memory.
     var byteCount: Int { bytes.capacity + slots.capacity * MemoryLayout<Slot>.stride }
 

@@ -311,10 +311,9 @@ extension Directive {
             "zset-max-listpack-value", \.zsetMaxListpackValue, anyMemory,
             alias: "zset-max-ziplist-value"),
         .number(
-            "stream-node-max-bytes", \.streamNodeMaxBytes, anyMemory, noEffect: Reason.notYet),
+            "stream-node-max-bytes", \.streamNodeMaxBytes, anyMemory),
         .number(
-            "stream-node-max-entries", \.streamNodeMaxEntries, anyInteger,
-            noEffect: Reason.notYet),
+            "stream-node-max-entries", \.streamNodeMaxEntries, anyInteger),
         .number(
             "hll-sparse-max-bytes", \.hllSparseMaxBytes, anyMemory),
     ]

@@ -170,6 +170,7 @@ import Testing
             server.run(["HSET", "volatile\(n)"] + words.enumerated().flatMap { ["\($0)", $1] })
             server.run(["HEXPIRE", "volatile\(n)", "1000", "FIELDS", "1", "0"])
             server.run(["ZADD", "zset\(n)"] + words.enumerated().flatMap { ["\($0)", $1] })
+            makeStream("stream\(n)", words, server)
         }
         return server.dumps() + oldPayloads()
     }
@@ -222,6 +223,22 @@ import Testing
         }
     }
 
+    private static func makeStream(_ key: String, _ words: [String], _ server: DamageServer) {
+        for (i, word) in words.enumerated() {
+            let own = i % 5 == 4 ? ["extra", word] : []
+            server.run(["XADD", key, "\(i + 1)-\(i % 3)", "field", word, "7", "8"] + own)
+        }
+        for group in ["one", "two"] { server.run(["XGROUP", "CREATE", key, group, "0"]) }
+        for consumer in ["c", "d"] {
+            server.run([
+                "XREADGROUP", "GROUP", "one", consumer, "COUNT", "5", "STREAMS", key, ">",
+            ])
+        }
+        server.run(["XREADGROUP", "GROUP", "two", "c", "STREAMS", key, ">"])
+        server.run(["XDEL", key, "2-1"])
+        server.run(["XGROUP", "CREATECONSUMER", key, "two", "idle"])
+    }
+
     private static func damage(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
         for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
             let at = Int.random(in: 0..<bytes.count, using: &random)
@@ -247,7 +264,7 @@ import Testing
         for i in 0..<100_000 {
             var bytes = payloads[i % payloads.count]
             Self.damage(&bytes, &random)
-            bytes += [10, 0]
+            bytes += [11, 0]
             let checksum = CRC64.update(0, bytes.span)
             for k in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: checksum >> UInt64(k * 8))) }
             let reply = server.run(["RESTORE", "key", "0"].map { Array($0.utf8) } + [bytes])
@@ -325,6 +342,7 @@ private final class DamageServer {
         configuration.setMaxListpackEntries = 16
         configuration.zsetMaxListpackEntries = 16
         configuration.listMaxListpackSize = 8
+        configuration.streamNodeMaxEntries = 4
         executor = Executor(
             configuration: configuration, identity: ServerIdentity(configurationFile: ""),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -355,17 +373,19 @@ private final class DamageServer {
     func readBack(_ key: String) { readBack(Array(key.utf8)) }
 
     func readBack(_ key: [UInt8]) {
-        run(["DEBUG", "DIGEST"])
         let requests = [
-            ["DUMP"], ["LRANGE", "0", "-1"], ["HGETALL"], ["SMEMBERS"],
-            ["ZRANGE", "0", "-1", "WITHSCORES"], ["GET"], ["LPOP"], ["ZPOPMIN"], ["SPOP"],
-            ["HDEL", "0"], ["COPY", "copy"],
+            "DEBUG DIGEST", "DUMP KEY", "LRANGE KEY 0 -1", "HGETALL KEY", "SMEMBERS KEY",
+            "ZRANGE KEY 0 -1 WITHSCORES", "GET KEY", "LPOP KEY", "ZPOPMIN KEY", "SPOP KEY",
+            "HDEL KEY 0", "XINFO STREAM KEY FULL", "XREVRANGE KEY + -",
+            "XREADGROUP GROUP one d STREAMS KEY >", "XPENDING KEY two",
+            "XREADGROUP GROUP two c STREAMS KEY 0", "XADD KEY * f v",
+            "XAUTOCLAIM KEY one new 0 0", "XACK KEY two 1-0 4-0", "XDELEX KEY DELREF IDS 1 3-2",
+            "XGROUP DELCONSUMER KEY one c", "XTRIM KEY MAXLEN 2 ACKED", "XGROUP DESTROY KEY two",
+            "COPY KEY copy", "DEL copy",
         ]
         for request in requests {
-            run(
-                [Array(request[0].utf8), key] + request.dropFirst().map { Array($0.utf8) })
+            run(request.split(separator: " ").map { $0 == "KEY" ? key : Array($0.utf8) })
         }
-        run(["DEL", "copy"])
     }
 
     func keys() -> [[UInt8]] {
