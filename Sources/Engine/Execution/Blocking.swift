@@ -240,8 +240,8 @@ extension Call {
         if isResuming { return }
         let wait = Wait(
             ticket: blocking.makeTicket(), command: command, words: OwnedArguments(copying: args),
-            keys: [], type: .string, timeoutReply: .acknowledgements, deadline: deadline, since: now
-        )
+            keys: [], type: .string, needsKeys: false, timeoutReply: .acknowledgements,
+            deadline: deadline, since: now)
         clients[session.slot].wait = wait
         blocking.begin(wait, slot: session.slot)
         syncWaits.append((session.slot, wait.ticket))
