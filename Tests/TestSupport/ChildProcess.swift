@@ -85,7 +85,7 @@ package func run(
 
 /// Waits until `condition` holds, looking again and again.
 package func waitUntil(
-    _ what: String, seconds: Int = 20, _ condition: () throws -> Bool
+    _ what: String, seconds: Int = 60, _ condition: () throws -> Bool
 ) throws {
     let deadline = Clock.monotonicNanoseconds() + Int64(seconds) * 1_000_000_000
     while try !condition() {

@@ -22,7 +22,7 @@ package final class RESPClient {
     private var reader = RESPReader()
     private var isOpen = true
     /// Replies that have not come within so many seconds never will.
-    package var patience = 20
+    package var patience = 60
 
     /// Connects to a TCP port, and speaks RESP3 at once if asked to.
     package convenience init(

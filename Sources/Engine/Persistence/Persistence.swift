@@ -95,6 +95,7 @@ extension Call {
         options.writesBack =
             purpose == .save
             ? configuration.rdbSaveIncrementalFsync : configuration.aofRewriteIncrementalFsync
+        options.isAwaited = !reports
         options.isCommands = purpose == .rewrite && !configuration.aofUseRDBPreamble
         let outside = reports ? outside : nil
         persistence.snapshotCount += 1

@@ -18,6 +18,8 @@ package struct SnapshotOutcome: Sendable {
 struct SnapshotFileOptions: Sendable {
     var compresses = true
     var hasChecksum = true
+    /// Whether the loop waits for the file.
+    var isAwaited = false
     /// Whether the file becomes one of commands, see `CommandForm`.
     var isCommands = false
     /// Whether the system is asked to write now and then, so that the end does not take long.
@@ -92,12 +94,12 @@ final class SnapshotFile: Sendable {
     // MARK: - The thread
 
     /// Steps of `nice` by which the loop goes before this thread, where they share a core.
-    private static var niceness: Int32 { 10 }
+    private static var niceness: Int32 { 5 }
     /// Bytes on their way above which there is no time to compress.
     private static var hurryBytes: Int { 32 << 20 }
 
     private func run(_ options: SnapshotFileOptions) -> SnapshotOutcome {
-        WorkerThread.lowerPriority(by: Self.niceness)
+        if !options.isAwaited { WorkerThread.lowerPriority(by: Self.niceness) }
         let draftPath = Self.temporaryPath(path)
         var writer = FileWriter(draftPath, options)
         var isOver = false, isWanted = true
