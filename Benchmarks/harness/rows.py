@@ -288,6 +288,78 @@ MESSAGE_LOADS = [
     ),
 ]
 
+# Strings of 100 MB in which 100,000 bits are set.
+HUNDRED_MEGABYTES = 838_860_800
+BITMAP_COMMANDS = {"bitcount": "BITCOUNT a", "bitop": "BITOP AND result a b"}
+BITMAP_LOADS = [
+    Load(
+        f"{name}-100mb",
+        f"{name.upper()} of 100 MB",
+        {"command": command},
+        title="Bitmaps, HyperLogLogs and places",
+        clients=1,
+        keys=HUNDRED_MEGABYTES,
+        rate_bar=1,
+        setup=tuple(
+            request
+            for key in "ab"
+            for request in (
+                (f"SETBIT {key} {HUNDRED_MEGABYTES - 1} 1", 1),
+                (f"SETBIT {key} __rand__ 1", 100_000),
+            )
+        ),
+        sequential_setup=False,
+    )
+    for name, command in BITMAP_COMMANDS.items()
+]
+
+# The command, and how many elements two HyperLogLogs have counted before.
+HYPERLOGLOG_COMMANDS = {
+    "pfadd": "PFADD a element:__rand__",
+    "pfcount": "PFCOUNT a",
+    "pfcount-union": "PFCOUNT a b",
+    "pfmerge": "PFMERGE result a b",
+}
+HYPERLOGLOG_LOADS = [
+    Load(
+        f"{name}-p16",
+        f"{command.split()[0]}{' of two' if ' b' in command else ''}, pipeline 16",
+        {"command": command, "pipeline": 16},
+        title="Bitmaps, HyperLogLogs and places",
+        keys=10_000_000,
+        rate_bar=1.2,
+        setup=(("PFADD a element:__rand__", 200_000), ("PFADD b other:__rand__", 200_000)),
+        sequential_setup=False,
+    )
+    for name, command in HYPERLOGLOG_COMMANDS.items()
+]
+
+# Places between 0 and 10 degrees: about 160 of them are within ten kilometres of any.
+GEO_LOADS = [
+    Load(
+        name,
+        title_,
+        {"command": command},
+        title="Bitmaps, HyperLogLogs and places",
+        keys=MILLION,
+        rate_bar=1.2,
+        setup=(("GEOADD places __rand__e-5 __rand__e-5 member:__rand__", MILLION),),
+        sequential_setup=False,
+    )
+    for name, title_, command in (
+        (
+            "geosearch",
+            "GEOSEARCH, the 10 nearest within 10 km",
+            "GEOSEARCH places FROMLONLAT __rand__e-5 __rand__e-5 BYRADIUS 10 km COUNT 10 ASC",
+        ),
+        (
+            "geosearch-all",
+            "GEOSEARCH, all within 10 km with distances and places",
+            "GEOSEARCH places FROMLONLAT __rand__e-5 __rand__e-5 BYRADIUS 10 km WITHDIST WITHCOORD",
+        ),
+    )
+]
+
 LOADS = [
     *PLAIN_LOADS,
     *LOOP_LOADS,
@@ -298,6 +370,9 @@ LOADS = [
     *SORTED_SET_LOADS,
     *STREAM_LOADS,
     *MESSAGE_LOADS,
+    *BITMAP_LOADS,
+    *HYPERLOGLOG_LOADS,
+    *GEO_LOADS,
 ]
 
 

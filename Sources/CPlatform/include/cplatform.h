@@ -86,6 +86,10 @@ static inline uint32_t cp_match7(const void *b, uint8_t tag) {
 #endif
 }
 
+/// Counts the bits that are set in whole 64-byte blocks at `p`, with the widest instructions that this
+/// processor has for it; -1 where it has none.
+int64_t cp_count_bits(const void *p, size_t blocks);
+
 /// Bytes that the block at `p` occupies, for exact accounting.
 static inline size_t cp_usable_size(void *p) {
 #ifdef __linux__

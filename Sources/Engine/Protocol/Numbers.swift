@@ -114,6 +114,11 @@ enum Numbers {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
         if value == 0 { return value.sign == .minus ? "-0" : "0" }
+        // Of these nobody writes zeros in front or an exponent.
+        if value.magnitude >= 0.001, value.magnitude < 10_000 {
+            let text = value.description
+            return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+        }
         let sign = value < 0 ? "-" : ""
         let (digits, exponent) = shortestDigits(value.magnitude)
         // The number is 0.digits * 10^point.

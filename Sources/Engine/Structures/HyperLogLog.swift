@@ -23,6 +23,7 @@
 //    registers are twelve bytes, and all but the last are read as words of four.
 //  - S2: `Registers` holds 16,384 bytes.
 //  - S3: the hash reads words of eight bytes while as many are left.
+//  - S4: eight registers are six bytes, written as a word of eight; the last one needs two more.
 
 enum HyperLogLog {
     static let registerCount = 16384
@@ -311,6 +312,18 @@ struct Registers {
         bytes[index] = max(bytes[index], UInt8(truncatingIfNeeded: rank))
     }
 
+    /// Sixteen registers.
+    private typealias Pair = SIMD2<UInt64>
+
+    /// The greater byte of each two, all of which are below 128.
+    @inline(__always) private static func greater(_ a: Pair, _ b: Pair) -> Pair {
+        let tops = Pair(repeating: 0x8080_8080_8080_8080)
+        // No difference borrows from the next byte; its top bit says that a is not less than b.
+        let atLeast = ((a | tops) &- b) & tops
+        let mask = atLeast &- (atLeast &>> Pair(repeating: 7))
+        return a & mask | b & ~mask
+    }
+
     private mutating func mergeDense(_ value: Bytes) {
         precondition(value.count == HyperLogLog.denseCount)
         let source = unsafe value.address + HyperLogLog.headerCount
@@ -329,11 +342,9 @@ struct Registers {
                 let twos = words &<< 2 & SIMD4(repeating: 0x3F00)
                 let threes = words &<< 4 & SIMD4(repeating: 0x3F_0000)
                 let fours = words &<< 6 & SIMD4(repeating: 0x3F00_0000)
-                let new = unsafe unsafeBitCast(
-                    ones | twos | threes | fours, to: SIMD16<UInt8>.self)
-                let old = unsafe q.loadUnaligned(as: SIMD16<UInt8>.self)
-                let greater = old.replacing(with: new, where: new .> old)
-                unsafe q.storeBytes(of: greater, as: SIMD16<UInt8>.self)
+                let new = unsafe unsafeBitCast(ones | twos | threes | fours, to: Pair.self)
+                let old = unsafe q.loadUnaligned(as: Pair.self)
+                unsafe q.storeBytes(of: Self.greater(old, new), as: Pair.self)
             }
         }
         for i in groups * 16..<HyperLogLog.registerCount {
@@ -344,18 +355,28 @@ struct Registers {
 
     /// Writes the registers to the dense value in `record`.
     func write(to record: Record) {
-        var out = [UInt8](repeating: 0, count: HyperLogLog.denseCount - HyperLogLog.headerCount)
-        var at = 0
-        for i in stride(from: 0, to: HyperLogLog.registerCount, by: 4) {
-            let word =
-                UInt32(bytes[i] & 0x3F) | UInt32(bytes[i + 1] & 0x3F) << 6
-                | UInt32(bytes[i + 2] & 0x3F) << 12 | UInt32(bytes[i + 3] & 0x3F) << 18
-            out[at] = UInt8(truncatingIfNeeded: word)
-            out[at + 1] = UInt8(truncatingIfNeeded: word >> 8)
-            out[at + 2] = UInt8(truncatingIfNeeded: word >> 16)
-            at += 3
+        let count = HyperLogLog.denseCount - HyperLogLog.headerCount
+        var out = [UInt8](repeating: 0, count: count + 2)
+        unsafe out.withUnsafeMutableBytes { target in
+            unsafe bytes.withUnsafeBytes { source in
+                guard let p = source.baseAddress, let q = target.baseAddress else { return }
+                // S2, S4
+                for i in 0..<HyperLogLog.registerCount / 8 {
+                    let word = unsafe p.loadUnaligned(fromByteOffset: i &* 8, as: UInt64.self)
+                    let packed = Self.packed(word.littleEndian).littleEndian
+                    unsafe q.storeBytes(of: packed, toByteOffset: i &* 6, as: UInt64.self)
+                }
+            }
         }
-        record.write(out.span, at: HyperLogLog.headerCount)
+        record.write(out.span.extracting(0..<count), at: HyperLogLog.headerCount)
+    }
+
+    /// Eight registers of six bits each, from eight of a byte each.
+    @inline(__always) private static func packed(_ word: UInt64) -> UInt64 {
+        let twos =
+            word & 0x003F_003F_003F_003F | (word & 0x3F00_3F00_3F00_3F00) >> 2
+        let fours = twos & 0x0000_0FFF_0000_0FFF | (twos & 0x0FFF_0000_0FFF_0000) >> 4
+        return fours & 0xFF_FFFF | (fours & 0x00FF_FFFF_0000_0000) >> 8
     }
 
     /// The estimate of how many elements made the registers what they are.
@@ -364,11 +385,15 @@ struct Registers {
         var counters = InlineArray<256, UInt32>(repeating: 0)
         unsafe bytes.withUnsafeBytes { buffer in
             guard let p = buffer.baseAddress else { return }
-            for i in stride(from: 0, to: HyperLogLog.registerCount, by: 8) {
-                let word = unsafe p.loadUnaligned(fromByteOffset: i, as: UInt64.self)  // S2
+            for i in 0..<HyperLogLog.registerCount / 8 {
+                let word = unsafe p.loadUnaligned(fromByteOffset: i &* 8, as: UInt64.self)  // S2
+                if word == 0 {
+                    counters[0] &+= 8
+                    continue
+                }
                 for k in 0..<8 {
-                    let rank = Int(truncatingIfNeeded: word >> UInt64(k &* 8) & 0x3F)
-                    counters[k & 3 &<< 6 | rank] &+= 1
+                    let rank = Int(truncatingIfNeeded: word &>> UInt64(k &* 8) & 0x3F)
+                    counters[(k & 3) &<< 6 | rank] &+= 1
                 }
             }
         }

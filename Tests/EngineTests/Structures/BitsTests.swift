@@ -29,6 +29,7 @@ struct BitsTests {
             let bits = bytes.count * 8
             let all = (0..<bits).map { Self.bit(bytes, $0) }
             #expect(Bits.count(bytes.span) == all.count { $0 })
+            #expect(Bits.countWithAdders(bytes.span) == all.count { $0 })
             for _ in 0..<8 {
                 let start = Int.random(in: 0...bits, using: &random)
                 let end = Int.random(in: start...bits, using: &random)

@@ -44,7 +44,8 @@ struct GeohashTests {
 
     @Test func `scores that no place has do no harm`() {
         let scores = [
-            -1, -0.0, .infinity, -.infinity, .nan, 1e300, -1e300, 9.3e18, 1.9e19, .leastNonzeroMagnitude,
+            -1, -0.0, .infinity, -.infinity, .nan, 1e300, -1e300, 9.3e18, 1.9e19,
+            .leastNonzeroMagnitude,
         ]
         for score in scores {
             let place = GeoCell(score: score).position
