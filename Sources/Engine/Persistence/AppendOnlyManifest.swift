@@ -38,6 +38,8 @@ struct AppendOnlyManifest: Equatable {
     /// Bytes that no manifest has more of.
     static var bytesMax: Int { 16 << 20 }
     private static var lineBytesMax: Int { 1024 }
+    /// The largest number of a file that is read; the next ones always fit.
+    private static var sequenceMax: Int64 { 1 << 62 }
 
     // MARK: - Text
 
@@ -52,10 +54,10 @@ struct AppendOnlyManifest: Equatable {
                 }
                 break
             }
-            if line.first == UInt8(ascii: "#") { continue }
             guard line.count < Self.lineBytesMax else {
                 throw Failure(line: i + 1, reason: "The AOF manifest file contains too long line")
             }
+            if line.first == UInt8(ascii: "#") { continue }
             let file = try Self.file(Array(line), i + 1)
             switch file.kind {
             case .base:
@@ -83,7 +85,7 @@ struct AppendOnlyManifest: Equatable {
         for i in stride(from: 0, to: words.count, by: 2) {
             let word = words[i + 1]
             let value = String(validating: word, as: UTF8.self)
-            switch String(decoding: words[i], as: UTF8.self).lowercased() {
+            switch String(decoding: words[i], as: UTF8.self) {
             case "file":
                 guard let value, isFileName(value) else {
                     throw Failure(
@@ -95,7 +97,7 @@ struct AppendOnlyManifest: Equatable {
             default: break
             }
         }
-        guard let name, let sequence, sequence > 0, sequence < .max, let kind else {
+        guard let name, let sequence, 1...sequenceMax ~= sequence, let kind else {
             throw invalid
         }
         return File(name: name, number: sequence, kind: kind)
@@ -129,6 +131,16 @@ struct AppendOnlyManifest: Equatable {
             }
         }
         return text + "\""
+    }
+
+    /// Whether it is the manifest of a single file called `name` that became a base; the file may
+    /// not have been moved yet.
+    func isUpgrade(of name: String) -> Bool { base?.name == name && increments.isEmpty }
+
+    /// Files that were replaced and that nothing else names.
+    var unused: [File] {
+        let used = Set(([base].compactMap(\.self) + increments).map(\.name))
+        return history.filter { !used.contains($0.name) }
     }
 
     // MARK: - Names
