@@ -148,6 +148,7 @@ struct PropagationTests {
         _ = try server.client("APPEND", "short", "2")
         _ = try server.client("COPY", "short", "kept")
         _ = try server.client("PERSIST", "kept")
+        #expect(try server.client("WAITAOF", "1", "0", "0").item(0) == .integer(1))
         try server.crash()
         try waitUntil("the deadline has passed") {
             let again = try DiskServer(

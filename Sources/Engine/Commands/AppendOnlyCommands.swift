@@ -49,8 +49,7 @@ enum AppendOnlyCommands {
         guard 0...1 ~= local else {
             throw call.failed("ERR value is out of range, value must between 0 and 1")
         }
-        let replicas = try args.integer(2)
-        guard replicas >= 0 else {
+        guard let replicas = Numbers.integer(args[2]), replicas >= 0 else {
             throw call.failed("ERR value is out of range, must be positive")
         }
         let end = try deadline(args, &call)

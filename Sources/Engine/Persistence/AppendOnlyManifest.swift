@@ -74,6 +74,10 @@ struct AppendOnlyManifest: Equatable {
             case .history: history.append(file)
             }
         }
+        // Else the end of the last line may be missing.
+        guard bytes.last == 10 else {
+            throw Failure(line: lines.count, reason: "Invalid AOF manifest file format")
+        }
     }
 
     private static func file(_ line: [UInt8], _ number: Int) throws(Failure) -> File {
@@ -85,7 +89,7 @@ struct AppendOnlyManifest: Equatable {
         for i in stride(from: 0, to: words.count, by: 2) {
             let word = words[i + 1]
             let value = String(validating: word, as: UTF8.self)
-            switch String(decoding: words[i], as: UTF8.self) {
+            switch String(decoding: words[i], as: UTF8.self).lowercased() {
             case "file":
                 guard let value, isFileName(value) else {
                     throw Failure(

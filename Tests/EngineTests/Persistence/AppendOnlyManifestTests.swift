@@ -46,6 +46,7 @@ import Testing
         let line = "file a seq 1 type i\n"
         let cases: [(String, Int, String)] = [
             ("", 1, "Empty AOF manifest file"),
+            (line + "file b seq 2 type i", 2, "Invalid AOF manifest file format"),
             (line + "\n" + line, 2, "Invalid AOF manifest file format"),
             (line + "file b seq 1 type i\n", 2, "Found a non-monotonic sequence number"),
             (
