@@ -3,14 +3,14 @@
 #   make run      a server on 127.0.0.1:6379
 #   make test     every test
 #
-# The rest: build, bench, lint, format, install, docs, peers, audit, clean.
+# The rest: build, bench, crash-test, lint, format, install, docs, peers, audit, clean.
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
 # Arguments for the server: make run ARGS="--port 7000"
 ARGS ?=
 
-.PHONY: run build test test-asan test-tsan fuzz bench lint format install docs peers audit clean
+.PHONY: run build test test-asan test-tsan crash-test fuzz bench lint format install docs peers audit clean
 
 run: build
 	@exec .build/release/martlet $(ARGS)
@@ -43,6 +43,13 @@ fuzz:
 	mkdir -p Fuzz/.build/corpus
 	cd Fuzz && SWIFT_BACKTRACE=enable=no .build/debug/FuzzRequests -max_total_time=$(FUZZ_SECONDS) -max_len=4096 .build/corpus
 	MARTLET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(SWIFT) test --filter FuzzTests
+
+# A server under load, killed and started again CRASH_ROUNDS times in each of several ways.
+CRASH_ROUNDS ?= 300
+crash-test:
+	@scripts/packages test
+	$(SWIFT) build --build-tests
+	CRASH_ROUNDS=$(CRASH_ROUNDS) $(SWIFT) test --skip-build --filter CrashTests
 
 # Every test under a sanitizer.
 test-asan:

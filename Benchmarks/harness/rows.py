@@ -47,6 +47,8 @@ class Load:
     setup: tuple[tuple[str, int], ...] = ()
     sequential_setup: bool = True
     subject_arguments: str = ""
+    # Further arguments for every server.
+    arguments: str = ""
 
     @property
     def how(self) -> str:
@@ -55,7 +57,9 @@ class Load:
 
 
 def measure_load(settings: Settings, load_: Load) -> Result:
-    survey = Survey(settings.with_subject_arguments(load_.subject_arguments))
+    survey = Survey(
+        settings.with_subject_arguments(load_.subject_arguments).with_arguments(load_.arguments)
+    )
     cpu_bar = Bar(load_.cpu_bar, of_best_peer=True) if load_.cpu_bar else None
     rate_bar = Bar(load_.rate_bar, of_best_peer=True, at_least=True) if load_.rate_bar else None
     cpu = Figure(f"{load_.name}: server CPU", "µs/request", cpu_bar)
@@ -360,6 +364,25 @@ GEO_LOADS = [
     )
 ]
 
+APPEND_ONLY_LOADS = [
+    Load(
+        "aof-everysec",
+        "SET, pipeline 16, appendfsync everysec",
+        {"mix": "set", "pipeline": 16},
+        title="Append-only file",
+        rate_bar=1.5,
+        arguments="--appendonly yes --appendfsync everysec --auto-aof-rewrite-percentage 0",
+    ),
+    Load(
+        "aof-always",
+        "SET, appendfsync always",
+        {"mix": "set"},
+        title="Append-only file",
+        rate_bar=1,
+        arguments="--appendonly yes --appendfsync always --auto-aof-rewrite-percentage 0",
+    ),
+]
+
 LOADS = [
     *PLAIN_LOADS,
     *LOOP_LOADS,
@@ -373,6 +396,7 @@ LOADS = [
     *BITMAP_LOADS,
     *HYPERLOGLOG_LOADS,
     *GEO_LOADS,
+    *APPEND_ONLY_LOADS,
 ]
 
 

@@ -29,6 +29,13 @@ class Settings:
             self, subject=replace(subject, arguments=f"{subject.arguments} {arguments}".strip())
         )
 
+    def with_arguments(self, arguments: str) -> "Settings":
+        """The same with further arguments for every server."""
+        peers = [
+            replace(peer, arguments=f"{peer.arguments} {arguments}".strip()) for peer in self.peers
+        ]
+        return replace(self.with_subject_arguments(arguments), peers=peers)
+
 
 class Survey:
     """Visits every server in turn, A B C A B C, and remembers who failed and why."""

@@ -14,17 +14,14 @@ final class DiskServer {
 
     /// Starts `binary` on the files in `folder` and waits until it has loaded them.
     ///
+    /// - Parameter environment: Variables beside those of the test, as `NAME=value`.
     /// - Throws: `TestFailure` with the log when it ends instead.
-    init(_ binary: String?, in folder: String, _ arguments: [String] = []) throws {
-        guard let binary else { throw TestFailure("a server is missing") }
+    init(
+        _ binary: String?, in folder: String, _ arguments: [String] = [],
+        environment: [String] = []
+    ) throws {
         port = try freePort()
-        // The log is beside the data, not among them.
-        let words = [
-            "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--enable-debug-command",
-            "yes",
-            "--dir", folder,
-        ]
-        process = try ChildProcess(binary, words + arguments, in: folder)
+        process = try Self.start(binary, port, folder, arguments, environment)
         let port = port, process = process
         var client: RESPClient?
         try waitUntil("the server has loaded its data", seconds: 60) {
@@ -40,6 +37,37 @@ final class DiskServer {
             throw TestFailure("the server does not start: \(process.output.suffix(600))")
         }
         self.client = client
+    }
+
+    /// Starts `binary` and does not wait for it.
+    static func start(
+        _ binary: String?, _ port: Int, _ folder: String, _ arguments: [String] = [],
+        _ environment: [String] = []
+    ) throws -> ChildProcess {
+        guard let binary else { throw TestFailure("a server is missing") }
+        let words = [
+            "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--enable-debug-command",
+            "yes", "--dir", folder,
+        ]
+        if environment.isEmpty { return try ChildProcess(binary, words + arguments, in: folder) }
+        return try ChildProcess(
+            "/usr/bin/env", environment + [binary] + words + arguments, in: folder)
+    }
+
+    /// What `binary` says when it does not start with the files in `folder`; nil when it does.
+    static func refusal(
+        _ binary: String?, in folder: String, _ arguments: [String] = []
+    ) throws -> String? {
+        let port = try freePort()
+        let process = try start(binary, port, folder, arguments)
+        var isUp = false
+        try waitUntil("the server starts or ends", seconds: 60) {
+            if process.hasEnded { return true }
+            let client = try? RESPClient(port: port, version: 2)
+            isUp = (try? client?("PING").text) == "PONG"
+            return isUp
+        }
+        return isUp ? nil : process.output
     }
 
     /// Ends it at once.
@@ -61,6 +89,25 @@ final class DiskServer {
             return String(line.dropFirst(name.count + 1))
         }
         return ""
+    }
+
+    /// Another connection.
+    func connect() throws -> RESPClient { try RESPClient(port: port, version: 2) }
+
+    /// Asks for a rewrite and waits for its end.
+    func rewrite() throws {
+        let reply = try client("BGREWRITEAOF")
+        guard !reply.isError else { throw TestFailure("BGREWRITEAOF: \(reply)") }
+        try waitForRewrite()
+    }
+
+    /// Waits until no rewrite is going on or about to.
+    func waitForRewrite() throws {
+        try waitUntil("there is no rewrite", seconds: 60) {
+            let text = try client("INFO", "persistence").text ?? ""
+            return text.contains("aof_rewrite_in_progress:0")
+                && text.contains("aof_rewrite_scheduled:0")
+        }
     }
 
     /// Waits until INFO says `value`.

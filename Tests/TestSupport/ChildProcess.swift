@@ -97,7 +97,7 @@ package func waitUntil(
 }
 
 /// A folder that goes with its owner.
-package final class TemporaryDirectory {
+package final class TemporaryDirectory: Sendable {
     package let path: String
 
     package init() throws { path = try FileSystem.makeTemporaryDirectory("martlet-test-") }

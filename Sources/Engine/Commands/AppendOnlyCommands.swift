@@ -45,14 +45,14 @@ enum AppendOnlyCommands {
     @Sendable static func waitaof(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard let local = Numbers.integer(args[1]), 0...1 ~= local else {
+        let local = try args.integer(1)
+        guard 0...1 ~= local else {
             throw call.failed("ERR value is out of range, value must between 0 and 1")
         }
-        guard let replicas = Numbers.integer(args[2]), 0...Int64(Int.max) ~= replicas else {
+        guard let replicas = Numbers.integer(args[2]), replicas >= 0 else {
             throw call.failed("ERR value is out of range, must be positive")
         }
-        let timeout = try args.integer(3)
-        guard timeout >= 0 else { throw call.failed("ERR timeout is negative") }
+        let end = try deadline(args, &call)
         if local == 1, !call.configuration.appendOnly {
             throw call.failed(
                 "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
@@ -61,7 +61,19 @@ enum AppendOnlyCommands {
         if (isOnDisk || local == 0) && replicas == 0 || !call.mayBlock {
             return Call.acknowledge(isOnDisk: isOnDisk, &reply)
         }
+        call.blockForDisk(args, until: end)
+    }
+
+    /// Until when WAITAOF waits, in Unix milliseconds.
+    private static func deadline(
+        _ args: borrowing Arguments, _ call: inout Call
+    ) throws(CommandError) -> Int64 {
+        guard let timeout = Numbers.integer(args[3]) else {
+            throw call.failed("ERR timeout is not an integer or out of range")
+        }
+        guard timeout >= 0 else { throw .timeoutNegative }
         let (end, overflow) = call.now.addingReportingOverflow(timeout)
-        call.blockForDisk(args, until: timeout == 0 || overflow ? .max : end)
+        guard !overflow else { throw .timeoutOutOfRange }
+        return timeout == 0 ? .max : end
     }
 }

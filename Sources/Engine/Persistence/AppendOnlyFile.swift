@@ -170,7 +170,7 @@ final class AppendOnlyFile {
     /// Deletes files that were replaced.
     func removeHistory() {
         guard !manifest.history.isEmpty else { return }
-        for file in manifest.history { FileSystem.remove(path(file)) }
+        for file in manifest.unused { FileSystem.remove(path(file)) }
         manifest.history = []
         // What it names in vain until it is next written does no harm.
         try? writeManifest()

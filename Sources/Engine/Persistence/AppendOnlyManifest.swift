@@ -38,6 +38,8 @@ struct AppendOnlyManifest: Equatable {
     /// Bytes that no manifest has more of.
     static var bytesMax: Int { 16 << 20 }
     private static var lineBytesMax: Int { 1024 }
+    /// The largest number of a file that is read; the next ones always fit.
+    private static var sequenceMax: Int64 { 1 << 62 }
 
     // MARK: - Text
 
@@ -52,10 +54,10 @@ struct AppendOnlyManifest: Equatable {
                 }
                 break
             }
-            if line.first == UInt8(ascii: "#") { continue }
             guard line.count < Self.lineBytesMax else {
                 throw Failure(line: i + 1, reason: "The AOF manifest file contains too long line")
             }
+            if line.first == UInt8(ascii: "#") { continue }
             let file = try Self.file(Array(line), i + 1)
             switch file.kind {
             case .base:
@@ -71,6 +73,10 @@ struct AppendOnlyManifest: Equatable {
                 increments.append(file)
             case .history: history.append(file)
             }
+        }
+        // Else the end of the last line may be missing.
+        guard bytes.last == 10 else {
+            throw Failure(line: lines.count, reason: "Invalid AOF manifest file format")
         }
     }
 
@@ -95,7 +101,7 @@ struct AppendOnlyManifest: Equatable {
             default: break
             }
         }
-        guard let name, let sequence, sequence > 0, sequence < .max, let kind else {
+        guard let name, let sequence, 1...sequenceMax ~= sequence, let kind else {
             throw invalid
         }
         return File(name: name, number: sequence, kind: kind)
@@ -129,6 +135,16 @@ struct AppendOnlyManifest: Equatable {
             }
         }
         return text + "\""
+    }
+
+    /// Whether it is the manifest of a single file called `name` that became a base; the file may
+    /// not have been moved yet.
+    func isUpgrade(of name: String) -> Bool { base?.name == name && increments.isEmpty }
+
+    /// Files that were replaced and that nothing else names.
+    var unused: [File] {
+        let used = Set(([base].compactMap(\.self) + increments).map(\.name))
+        return history.filter { !used.contains($0.name) }
     }
 
     // MARK: - Names

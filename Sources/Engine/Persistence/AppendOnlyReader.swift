@@ -46,6 +46,10 @@ struct AppendOnlyReader: ~Copyable {
 
     private static var chunkBytes: Int { 256 << 10 }
     private static var lineBytesMax: Int { 64 }
+    /// Words that a request has at most, as from a client.
+    private static var wordsMax: Int { Int(Int32.max) }
+    /// A word that is longer than this must be in the file whole; what `proto-max-bulk-len` is usually.
+    private static var wordBytesMax: Int { 512 << 20 }
     private static var annotationBytesMax: Int { 1024 }
 
     /// `count` bytes of the open file `descriptor`, which stays the caller's, from `offset` on, where
@@ -138,7 +142,9 @@ struct AppendOnlyReader: ~Copyable {
             throw damage(start, "a command should begin with '*'")
         }
         guard let (count, first) = try number(at: start + 1) else { return nil }
-        guard count >= 1 else { throw damage(start, "a command without words") }
+        guard 1...Self.wordsMax ~= count else {
+            throw damage(start, "no command has \(count) words")
+        }
         let name = first
         var position = first
         var nameEnd = first
@@ -159,7 +165,10 @@ struct AppendOnlyReader: ~Copyable {
         }
         guard let (count, first) = try number(at: start + 1) else { return nil }
         guard count >= 0 else { throw damage(start, "a word with a negative length") }
-        // The file may end here, so this is no damage.
+        // The file may end here, so this is no damage, unless nobody writes words so long.
+        guard count <= Self.wordBytesMax || count <= window.count - first + left else {
+            throw damage(start, "a word is longer than the file")
+        }
         guard count <= Int.max - first - 2, first + count + 2 <= window.count else { return nil }
         let end = first + count
         guard window.span[end] == 13, window.span[end + 1] == 10 else {

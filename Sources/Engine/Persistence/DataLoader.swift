@@ -82,7 +82,14 @@ struct DataLoader: ~Copyable {
     private static func appendOnlyFiles(_ call: borrowing Call) throws(LoadError) -> [File] {
         let directory = call.appendDirectory, name = call.configuration.appendFilename
         var manifest = try AppendOnlyManifest.read("\(directory)/\(name).manifest")
-        if manifest == nil { manifest = try upgrade(call.path(name), directory, name, call) }
+        // An upgrade may have been cut short before the file was moved.
+        let isUnmoved =
+            manifest?.isUpgrade(of: name) == true && Files.size(at: "\(directory)/\(name)") == nil
+        if manifest == nil || isUnmoved,
+            let upgraded = try upgrade(call.path(name), directory, name, call)
+        {
+            manifest = upgraded
+        }
         guard let manifest else { return [] }
         let named = [manifest.base].compactMap(\.self) + manifest.increments
         for file in named where Files.size(at: "\(directory)/\(file.name)") == nil {

@@ -256,7 +256,7 @@ extension Call {
         manifest = manifest ?? AppendOnlyManifest()
         manifest?.replace(with: rewrite.base, incrementsFrom: .max)
         try manifest?.write(name, in: appendDirectory)
-        for file in manifest?.history ?? [] { FileSystem.remove("\(appendDirectory)/\(file.name)") }
+        for file in manifest?.unused ?? [] { FileSystem.remove("\(appendDirectory)/\(file.name)") }
         manifest?.history = []
         try manifest?.write(name, in: appendDirectory)
     }
