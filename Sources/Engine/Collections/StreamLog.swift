@@ -175,6 +175,7 @@ struct StreamLog: ~Copyable, CollectionObject {
     var lastEntryID: StreamID? {
         guard tail != 0 else { return nil }
         let block = StreamBlock(tail)
+        if block.removedCount == 0 { return block.last }
         var at = block.start, last: StreamID?
         while at < block.end {
             let (id, next) = block.look(at)

@@ -26,7 +26,7 @@ struct Wait {
     let keys: [WaitKey]
     let type: ValueType
     /// Whether the command runs again too when a key is gone or holds something else.
-    let needsKeys: Bool
+    var needsKeys = false
     let timeoutReply: TimeoutReply
     /// Unix time in milliseconds; `Int64.max` for ever.
     let deadline: Int64
