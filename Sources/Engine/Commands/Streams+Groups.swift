@@ -154,7 +154,9 @@ extension Streams {
     ) throws(CommandError) {
         let (place, group) = try find(args, &call)
         let before = place.record.stream.isUneven
-        let isNew = group.makeConsumer(args[4], seen: call.now, &call.database.heap).isNew
+        let isNew = group.makeConsumer(
+            args[4], seen: call.consumerTime, &call.database.heap
+        ).isNew
         call.database.noteTimes(place.record, wereUneven: before)
         if isNew { call.changed(call.key(args[2]), .stream, "xgroup-createconsumer") }
         reply.integer(isNew ? 1 : 0)
@@ -211,7 +213,7 @@ extension Streams {
     @Sendable static func xack(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        guard let place = try call.find(args.key, as: .stream),
+        guard let place = try call.look(args.key, as: .stream),
             let group = place.record.stream.group(args[2])
         else { return reply.integer(0) }
         for i in 3..<args.count where StreamID(args[i]) == nil { throw .invalidStreamID }
@@ -323,7 +325,7 @@ extension Streams {
     @Sendable static func xackdel(
         _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
     ) throws(CommandError) {
-        let found = try call.find(args.key, as: .stream)
+        let found = try call.look(args.key, as: .stream)
         let request = try RemovalRequest(args, from: 3, &call)
         guard let place = found, let group = place.record.stream.group(args[2]) else {
             reply.array(request.ids.count)

@@ -152,7 +152,7 @@ extension Streams {
             call.propagate(claim: id, entry, of: group, args[1])
             movesOn = false
         }
-        if n > 0 { group.note(consumer, seen: call.now, active: call.now) }
+        if n > 0 { group.note(consumer, seen: call.consumerTime, active: call.consumerTime) }
         call.database.noteTimes(place.record, wereUneven: before)
         if isNew, n == 0 { call.propagate(consumer: consumer.name, of: group, args[1]) }
         if movesOn { call.propagate(positionOf: group, args[1]) }
@@ -226,7 +226,8 @@ extension Streams {
             i += 1
         }
         // A time that cannot be is most likely another clock's.
-        if request.time < 0 || request.time > call.now { request.time = call.now }
+        let now = call.consumerTime
+        if request.time < 0 || request.time > now { request.time = now }
         return request
     }
 
@@ -257,7 +258,7 @@ extension Streams {
     ) throws(CommandError) {
         var request = ClaimRequest()
         request.idle = try number(args[4], "min-idle-time argument for XAUTOCLAIM", &call)
-        request.time = call.now
+        request.time = call.consumerTime
         let first = try start(args[5], &call)
         var count: Int64 = 100
         var options = args.options(from: 6)
@@ -298,7 +299,9 @@ extension Streams {
                 candidate.id, justID: request.repliesWithIDs, place.record, &reply)
             call.propagate(claim: candidate.id, entry, of: group, args[1])
         }
-        if !claimed.isEmpty { group.note(consumer, seen: call.now, active: call.now) }
+        if !claimed.isEmpty {
+            group.note(consumer, seen: call.consumerTime, active: call.consumerTime)
+        }
         call.database.noteTimes(place.record, wereUneven: before)
         if isNew, claimed.isEmpty {
             call.propagate(consumer: consumer.name, of: group, args[1])

@@ -15,10 +15,12 @@ extension Streams {
         let request = try ReadRequest(args, 1, isGroup: false, &call)
         var places: [(word: Int, place: HashTable.Place, behind: StreamID)] = []
         var fixed: [Int: [UInt8]] = [:]
+        var missing: [Int] = []
         for i in 0..<request.streamCount {
             let word = request.firstKey + i, idWord = word + request.streamCount
             let place = try call.look(call.key(args[word]), as: .stream)
             let behind = try self.behind(args[idWord], place, &call)
+            if place == nil { missing.append(word) }
             if isSymbol(args[idWord], UInt8(ascii: "$")) {
                 let text = StreamIDText(behind)
                 fixed[idWord] = text.bytes.array
@@ -28,6 +30,8 @@ extension Streams {
             }
             places.append((word, place, behind))
         }
+        // Redis looks twice, and whoever hears of misses knows it so.
+        for word in missing { _ = call.look(call.key(args[word])) }
         guard !places.isEmpty else {
             return request.wait(args, replacing: fixed, needsKeys: false, &call, &reply)
         }
@@ -289,7 +293,9 @@ extension Streams {
             return n < request.count
         }
         // Whoever need not acknowledge is not active, as Redis counts.
-        if !request.isAcknowledged { group.note(consumer, seen: call.now, active: call.now) }
+        if !request.isAcknowledged {
+            group.note(consumer, seen: call.consumerTime, active: call.consumerTime)
+        }
         call.propagate(positionOf: group, key.bytes)
         call.effects.dirty &+= n
         reply.close(array: mark, count: n)

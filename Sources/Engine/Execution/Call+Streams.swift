@@ -1,4 +1,5 @@
 //  Call+Streams.swift — the verbs for streams.
+import Platform
 
 extension Call {
     /// Something of the selected database changed that nobody is told of: it counts, and it is
@@ -9,6 +10,11 @@ extension Call {
         propagation.hasChanged = true
         attention.insert(.propagation)
     }
+
+    /// The time for what consumers do, in Unix milliseconds.
+    ///
+    /// While a log is read again, `now` stands still so that nothing expires.
+    var consumerTime: Int64 { now > 0 ? now : Clock.unixMilliseconds() }
 
     var streamLimit: StreamLimit { StreamLimit(configuration) }
 
@@ -23,7 +29,7 @@ extension Call {
     mutating func findGroup(
         _ key: borrowing Key, _ name: Bytes
     ) throws(CommandError) -> (place: HashTable.Place, group: StreamGroup) {
-        guard let place = try find(key, as: .stream), let group = place.record.stream.group(name)
+        guard let place = try look(key, as: .stream), let group = place.record.stream.group(name)
         else { throw noGroup(key.bytes, name) }
         return (place, group)
     }
@@ -41,12 +47,13 @@ extension Call {
     mutating func consumer(
         _ name: Bytes, of group: StreamGroup, _ key: borrowing Key
     ) -> (consumer: StreamConsumer, isNew: Bool) {
-        let (consumer, isNew) = group.makeConsumer(name, seen: now, &database.heap)
+        let time = consumerTime
+        let (consumer, isNew) = group.makeConsumer(name, seen: time, &database.heap)
         if isNew {
             effects.dirty &+= 1
             noted(key, .stream, "xgroup-createconsumer")
         } else {
-            group.note(consumer, seen: now)
+            group.note(consumer, seen: time)
         }
         return (consumer, isNew)
     }
