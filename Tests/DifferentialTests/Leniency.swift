@@ -120,6 +120,9 @@ struct Leniency: Sendable {
         "client|tracking": "messages come between replies; compared by TrackingDifferentialTests",
         "save": "writes a file; compared by FileCrossingTests",
         "bgsave": "fails while another one runs, which is a matter of time",
+        "bgrewriteaof": "fails while another one runs, which is a matter of time",
+        "waitaof":
+            "waits for a disk that the real server does not use; compared by AppendLayoutTests",
         "pfselftest": "takes long; sent by HyperLogLogDifferentialTests",
         "lolwut": "the picture is our own and takes no measures",
     ]
