@@ -13,7 +13,6 @@ import Testing
         var error = ""
         var errorOffset = 0
         var validEnd = 0
-        var timestamp: Int64?
     }
 
     private static func read(
@@ -39,7 +38,6 @@ import Testing
             outcome.errorOffset = error.offset
         }
         outcome.validEnd = reader.validEnd
-        outcome.timestamp = reader.timestamp
         return outcome
     }
 
@@ -147,12 +145,6 @@ import Testing
             #expect(outcome.validEnd <= bytes.count)
             #expect(outcome.errorOffset <= bytes.count)
         }
-    }
-
-    @Test func `a time stamp is remembered`() throws {
-        let text = "#TS:1700000000\r\n#TS:1700000009\r\n# a note\n"
-        #expect(try Self.read(Array(text.utf8)).timestamp == 1_700_000_009)
-        #expect(try Self.read([]).timestamp == nil)
     }
 
     @Test func `a file that is shorter than it was is an error`() throws {
