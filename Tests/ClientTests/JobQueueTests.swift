@@ -4,13 +4,8 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite("Job queues", .enabled(if: JobQueueTests.hasLibraries, "Celery and RQ are not installed"))
+@Suite("Job queues", .enabled(if: Tools.hasJobQueues, "Celery and RQ are not installed"))
 struct JobQueueTests {
-    static let hasLibraries: Bool = {
-        guard let python = Tools.python else { return false }
-        return (try? run(python, ["-c", "import celery, rq"]).code) == 0
-    }()
-
     /// Runs a program of several files, the first of which is started; returns what it prints.
     private func output(_ server: EmbeddedServer, _ files: [(String, String)]) throws -> String {
         let python = try #require(Tools.python)
@@ -57,7 +52,8 @@ struct JobQueueTests {
             from celery import Celery, chain, group
             url = 'redis://127.0.0.1:%s/0' % sys.argv[1]
             app = Celery('program', broker=url, backend=url)
-            app.conf.update(worker_enable_remote_control=False,
+            app.conf.update(worker_redirect_stdouts=False,
+                            worker_enable_remote_control=False,
                             broker_transport_options={'ack_emulation': False},
                             broker_connection_retry=False,
                             broker_connection_retry_on_startup=False)

@@ -55,6 +55,12 @@ enum Tools {
         ".peers/redis-7.0.15/redis-benchmark", "redis-benchmark")
     static let python = Programs.find(".peers/python/bin/python3", ".peers/python/bin/python")
 
+    /// Whether Celery and RQ are there.
+    static let hasJobQueues: Bool = {
+        guard let python else { return false }
+        return (try? run(python, ["-c", "import celery, rq"]).code) == 0
+    }()
+
     /// Whether this machine lends a network of its own to a process.
     static let hasNamespaces: Bool = {
         let words = ["-c", "unshare -rn ip link set lo up"]
