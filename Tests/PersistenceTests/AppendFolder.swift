@@ -91,7 +91,10 @@ struct Everything: Equatable {
         var texts: [String] = []
         for (i, (ours, theirs)) in zip(databases, other.databases).enumerated() {
             for key in Set(ours.keys).union(theirs.keys).sorted() where ours[key] != theirs[key] {
-                let parts = [ours, theirs].map { $0[key]?.prefix(300) ?? "missing" }
+                // From a little before the place where they part.
+                let both = [ours[key] ?? "missing", theirs[key] ?? "missing"]
+                let same = zip(both[0], both[1]).prefix { $0 == $1 }.count
+                let parts = both.map { $0.dropFirst(max(same - 100, 0)).prefix(300) }
                 texts.append("\(i):\(key): \(parts[0]) | \(parts[1])")
             }
         }

@@ -13,7 +13,7 @@ struct AppendLayoutTests {
         private let folder: String
         private let peer: String?
 
-        /// - Parameter peer: Manifests of Redis 7.0 name files and numbers only, as ours do.
+        /// Starts both; manifests of Redis 7.0 name files and numbers only, as ours do.
         init(
             _ arguments: [String], folder: String = "appendonlydir",
             peer: String? = DiskServer.redis7

@@ -62,9 +62,8 @@ enum JournalStep {
         }
     }
 
-    /// Does to `state` what the server did, or may have done for all that `left` says.
-    ///
-    /// - Parameter taken: The member that was taken, where that is known.
+    /// Does to `state` what the server did, or may have done for all that `left` says; `taken` is the
+    /// member that was taken, where that is known.
     func apply(_ state: inout JournalState, taken: String?, left: JournalState) {
         switch self {
         case .count: state.strings["n"] = "\((Int(state.strings["n"] ?? "0") ?? 0) + 1)"
@@ -176,8 +175,8 @@ final class JournalClient {
 
     /// Looks whether what is left is what has to be left, and goes on from there.
     ///
-    /// - Parameter time: What was acknowledged before this time must be there, in nanoseconds.
-    /// - Returns: What is wrong; nil when nothing is.
+    /// That is all that was acknowledged before `time`, in nanoseconds. What comes back is what is
+    /// wrong.
     func check(_ client: RESPClient, acknowledgedBefore time: Int64 = .max) throws -> String? {
         let left = try JournalState.read(client, name)
         let least = entries.firstIndex { ($0.acknowledged ?? .max) >= time } ?? entries.count

@@ -14,7 +14,8 @@ final class DiskServer {
 
     /// Starts `binary` on the files in `folder` and waits until it has loaded them.
     ///
-    /// - Parameter environment: Variables beside those of the test, as `NAME=value`.
+    /// It gets the variables of `environment`, as `NAME=value`, beside those of the test.
+    ///
     /// - Throws: `TestFailure` with the log when it ends instead.
     init(
         _ binary: String?, in folder: String, _ arguments: [String] = [],

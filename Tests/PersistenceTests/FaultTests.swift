@@ -197,7 +197,7 @@ struct FaultTests {
     func `a rewrite that fails changes nothing, and the next one works`(fault: String) throws {
         let patient = try Patient(Self.on + ["--auto-aof-rewrite-percentage", "0"])
         var source = DataSource(seed: 8)
-        try source.fill(patient.server.client, count: 60)
+        try source.fill(patient.server.client, count: 35)
         try patient.disk.set(fault)
         _ = try patient.send("BGREWRITEAOF")
         try patient.server.waitFor("aof_last_bgrewrite_status", "err")
