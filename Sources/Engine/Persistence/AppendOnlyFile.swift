@@ -4,7 +4,9 @@
 //  that is open. With `appendfsync everysec` and `no` the loop writes; a helper thread waits for the
 //  disk once a second. With `always` the helper thread writes and waits, and the replies concerned
 //  leave when it has come back: everything that piles up meanwhile is its next job, so many clients
-//  share one wait, and the loop never has any.
+//  share one wait, and the loop never has any. Those who were just answered will write again in a
+//  moment; the next job waits for them, but not long. Else clients would fall into two groups of which
+//  one waits while the other is on its way, and half of each wait would be wasted.
 //
 //  While the helper thread is at work nothing else is written, for a write may have to wait for it:
 //  bytes stay in `backlog`, for two seconds at most.
@@ -45,6 +47,13 @@ final class AppendOnlyFile {
     /// Somebody waits for the disk.
     var isSyncWanted = false
     private var lastSyncTime: Int64 = 0
+    /// The last job's begin, and until when the next one waits for `expectedWriters` clients, both in
+    /// monotonic nanoseconds.
+    private var jobStart: Int64 = 0
+    private var gatherEnd: Int64 = 0
+    private var expectedWriters = 0
+    /// How long the loop may sleep while a job waits for clients, in milliseconds; nil when none does.
+    private(set) var gatherPatience: Int32?
     /// Why nothing can be written at present.
     private(set) var failure: SystemError?
     /// What the system has taken may not have come to the disk, although it says so later.
@@ -56,6 +65,9 @@ final class AppendOnlyFile {
 
     private static var delayMillisecondsMax: Int64 { 2000 }
     private static var backlogBytesKept: Int { 256 << 10 }
+    /// Waiting for more clients may take this part of what the disk takes, and no longer than this.
+    private static var gatherDivisor: Int64 { 2 }
+    private static var gatherNanosecondsMax: Int64 { 2_000_000 }
 
     init(
         _ directory: String, _ name: String, _ manifest: AppendOnlyManifest, offset: Int,
@@ -191,12 +203,22 @@ final class AppendOnlyFile {
     }
 
     /// Writes, and has the helper thread wait for the disk, as far as that is due.
-    func advance(_ policy: AppendFsync, now: Int64, delaysSync: Bool) {
+    ///
+    /// - Parameters:
+    ///   - policy: Whether and when.
+    ///   - now: Unix milliseconds.
+    ///   - delaysSync: Nobody is to wait for the disk now.
+    ///   - writers: Clients that wait for it.
+    func advance(_ policy: AppendFsync, now: Int64, delaysSync: Bool, writers: Int) {
+        gatherPatience = nil
         guard failure == nil, descriptor >= 0 else { return }
         if backlog.count > 0 {
             if policy == .always {
                 guard job == nil else { return }
-                return postBacklog(now)
+                let left = writers < expectedWriters ? gatherEnd - Clock.monotonicNanoseconds() : 0
+                if left <= 0 { return postBacklog(now) }
+                gatherPatience = left < 500_000 ? 0 : 1
+                return
             }
             if let job {
                 // Bytes behind it must not come to the disk before its own.
@@ -229,6 +251,7 @@ final class AppendOnlyFile {
         isSyncWanted = false
         lastSyncTime = now
         job.startTime = now
+        jobStart = Clock.monotonicNanoseconds()
         hasJobFailed = false
         self.job = job
         thread.post(job)
@@ -265,6 +288,14 @@ final class AppendOnlyFile {
         failure = nil
         synced = max(synced, job.offset)
         return true
+    }
+
+    /// So many clients waited when the last job came back, and may be about to write again.
+    func expect(_ writers: Int) {
+        let now = Clock.monotonicNanoseconds()
+        expectedWriters = writers
+        gatherEnd =
+            now + min((now - jobStart) / Self.gatherDivisor, Self.gatherNanosecondsMax)
     }
 
     /// Tries again what has failed.

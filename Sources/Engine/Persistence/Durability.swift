@@ -106,7 +106,9 @@ extension Call {
     // MARK: - The turn
 
     /// Writes what was propagated, and has it synchronised; comes before the replies leave.
-    mutating func writeAppendOnlyFile() {
+    ///
+    /// - Parameter writers: Clients that wait for the disk, or will at the end of the turn.
+    mutating func writeAppendOnlyFile(for writers: Int = .max) {
         guard let file = appendOnly else { return }
         let hadFailed = file.failure != nil
         if propagation.log.count > 0 {
@@ -117,7 +119,8 @@ extension Call {
         if persistence.isRewriteWanted { beginRewrite() }
         if !heldSlots.isEmpty || !syncWaits.isEmpty { file.isSyncWanted = true }
         let delaysSync = configuration.noAppendFsyncOnRewrite && snapshot != nil
-        file.advance(configuration.appendFsync, now: turnTime, delaysSync: delaysSync)
+        file.advance(
+            configuration.appendFsync, now: turnTime, delaysSync: delaysSync, writers: writers)
         if file.failure != nil, !hadFailed { noteFileFailure(file) }
     }
 
@@ -126,6 +129,7 @@ extension Call {
         guard let file = appendOnly else { return }
         let hadFailed = file.failure != nil
         if file.collect() {
+            file.expect(heldSlots.count)
             if hadFailed { noteFileHealed(file) }
         } else if !hadFailed {
             noteFileFailure(file)

@@ -364,6 +364,13 @@ extension Server {
         return executor.call.clients[slot].writeOffset > file.synced
     }
 
+    /// How many clients wait for the disk, or have just written what has to come there.
+    func writers() -> Int {
+        guard executor.call.appendOnly != nil, executor.call.isGroupCommitOn else { return .max }
+        let held = executor.call.heldSlots.count { connections[$0].isHeld && awaitsDisk($0) }
+        return held + dirty.count { !connections[$0].isHeld && awaitsDisk($0) }
+    }
+
     /// Keeps what a client has to get until what it wrote is on the disk.
     private mutating func hold(_ slot: Int) {
         // Else the poller would tell again and again that there is room.

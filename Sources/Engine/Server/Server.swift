@@ -131,7 +131,7 @@ package struct Server: ~Copyable {
         // Replies to clients that waited go out with the others.
         deliverPosts()
         // What commands did comes to the disk, or on its way there, before their replies leave.
-        executor.call.writeAppendOnlyFile()
+        executor.call.writeAppendOnlyFile(for: writers())
         releaseHeld()
         // One write per connection and turn; with io_uring the kernel gets them with `wait`.
         flush()
@@ -146,6 +146,7 @@ package struct Server: ~Copyable {
         if !yielded.isEmpty || !dirty.isEmpty || !arrivals.isEmpty { return 0 }
         if loader != nil { return 0 }
         if let patience = executor.snapshotPatience { return patience }
+        if let patience = executor.call.appendOnly?.gatherPatience { return patience }
         let wake = min(cron.nextRun, executor.wakeTime)
         return Int32(clamping: max(wake &- executor.currentTime(), 0))
     }
