@@ -23,6 +23,8 @@ extension Streams {
         let key = call.key(args[2])
         let old = try call.find(key, as: .stream)
         guard old != nil || options.makesStream else { throw call.failed(mustExist) }
+        // Options that come twice are counted only now.
+        guard args.count <= 8 else { throw unknown(args, "XGROUP", &call) }
         let last: StreamID
         if args[4].equals("$") {
             last = old?.record.stream.lastID ?? .zero
@@ -114,6 +116,7 @@ extension Streams {
     ) throws(CommandError) {
         let options = try GroupOptions(args, allowsMaking: false, &call)
         let (place, group) = try find(args, &call)
+        guard args.count <= 7 else { throw unknown(args, "XGROUP", &call) }
         if args[4].equals("$") {
             group.state.last = place.record.stream.lastID
         } else {
@@ -249,7 +252,7 @@ extension Streams {
                 case "ACKED" where !isChosen:
                     isChosen = true
                     references = .acknowledged
-                case "IDS" where i + 1 < args.count:
+                case "IDS" where i < args.count:
                     guard let count = Numbers.integer(args[i]), count > 0 else {
                         throw call.failed("ERR Number of IDs must be a positive integer")
                     }

@@ -253,10 +253,10 @@ extension Streams {
     /// Entries that are looked at for each that is wanted.
     private static var attemptsPerEntry: Int64 { 10 }
 
-    @Sendable static func xautoclaim(
-        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
-    ) throws(CommandError) {
-        var request = ClaimRequest()
+    /// Reads what XAUTOCLAIM asks for: where to begin, and how many entries to claim.
+    private static func readAutoclaim(
+        _ args: borrowing Arguments, _ request: inout ClaimRequest, _ call: inout Call
+    ) throws(CommandError) -> (StreamID, Int64) {
         request.idle = try number(args[4], "min-idle-time argument for XAUTOCLAIM", &call)
         request.time = call.consumerTime
         let first = try start(args[5], &call)
@@ -273,6 +273,22 @@ extension Streams {
             case "JUSTID": request.repliesWithIDs = true
             default: throw .syntax
             }
+        }
+        return (first, count)
+    }
+
+    @Sendable static func xautoclaim(
+        _ args: borrowing Arguments, _ call: inout Call, _ reply: inout Reply
+    ) throws(CommandError) {
+        var request = ClaimRequest()
+        let first: StreamID
+        let count: Int64
+        do throws(CommandError) {
+            (first, count) = try readAutoclaim(args, &request, &call)
+        } catch {
+            // The key counts as looked for all the same.
+            _ = call.look(args.key)
+            throw error
         }
         let (place, group) = try call.findGroup(args.key, args[2])
         guard count <= claimsMax else {
