@@ -292,8 +292,13 @@ MESSAGE_LOADS = [
     ),
 ]
 
-# Strings of 100 MB in which 100,000 bits are set.
+# Strings of 100 MB. They are written as a whole, since pages that were never written are no memory.
 HUNDRED_MEGABYTES = 838_860_800
+BITMAP_SETUP = (
+    (f"SETBIT zeros {HUNDRED_MEGABYTES - 1} 0", 1),
+    ("BITOP NOT a zeros", 1),
+    ("BITOP NOT b zeros", 1),
+)
 BITMAP_COMMANDS = {"bitcount": "BITCOUNT a", "bitop": "BITOP AND result a b"}
 BITMAP_LOADS = [
     Load(
@@ -302,22 +307,13 @@ BITMAP_LOADS = [
         {"command": command},
         title="Bitmaps, HyperLogLogs and places",
         clients=1,
-        keys=HUNDRED_MEGABYTES,
         rate_bar=1,
-        setup=tuple(
-            request
-            for key in "ab"
-            for request in (
-                (f"SETBIT {key} {HUNDRED_MEGABYTES - 1} 1", 1),
-                (f"SETBIT {key} __rand__ 1", 100_000),
-            )
-        ),
-        sequential_setup=False,
+        setup=BITMAP_SETUP,
     )
     for name, command in BITMAP_COMMANDS.items()
 ]
 
-# The command, and how many elements two HyperLogLogs have counted before.
+# Of two HyperLogLogs that have counted some before.
 HYPERLOGLOG_COMMANDS = {
     "pfadd": "PFADD a element:__rand__",
     "pfcount": "PFCOUNT a",

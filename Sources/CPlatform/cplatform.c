@@ -5,6 +5,9 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /// Reads all of `text` as a number; hexadecimal, infinity and exponents are numbers, NaN is none.
 static int read_long_double(const char *text, long double *value) {
@@ -135,6 +138,56 @@ int64_t cp_count_bits(const void *p, size_t blocks) {
     if (__builtin_cpu_supports("avx2")) return count_bits_avx2(p, blocks * 8);
     return -1;
 }
+
+/// Four numbers are three bytes, which become the lower three of a word of four.
+__attribute__((target("avx2"))) static void merge_avx2(
+    uint8_t *bytes, const uint8_t *packed, size_t groups) {
+    const __m256i spread = _mm256_setr_epi8(
+        0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1,
+        0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    for (size_t i = 0; i < groups; i++, bytes += 32, packed += 24) {
+        __m128i low = _mm_loadu_si128((const __m128i *)packed);
+        __m128i high = _mm_loadu_si128((const __m128i *)(packed + 12));
+        __m256i words = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), spread);
+        __m256i a = _mm256_and_si256(words, _mm256_set1_epi32(0x3f));
+        __m256i b = _mm256_and_si256(_mm256_slli_epi32(words, 2), _mm256_set1_epi32(0x3f00));
+        __m256i c = _mm256_and_si256(_mm256_slli_epi32(words, 4), _mm256_set1_epi32(0x3f0000));
+        __m256i d = _mm256_and_si256(_mm256_slli_epi32(words, 6), _mm256_set1_epi32(0x3f000000));
+        __m256i all = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+        __m256i old = _mm256_loadu_si256((const __m256i *)bytes);
+        _mm256_storeu_si256((__m256i *)bytes, _mm256_max_epu8(old, all));
+    }
+}
+
+/// Neighbours are added twice, the second one shifted: two numbers to twelve bits, four to 24.
+__attribute__((target("avx2"))) static void pack_avx2(
+    uint8_t *packed, const uint8_t *bytes, size_t groups) {
+    const __m256i close = _mm256_setr_epi8(
+        0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,
+        0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    for (size_t i = 0; i < groups; i++, bytes += 32, packed += 24) {
+        __m256i numbers = _mm256_loadu_si256((const __m256i *)bytes);
+        __m256i twos = _mm256_maddubs_epi16(numbers, _mm256_set1_epi16(1 | 64 << 8));
+        __m256i fours = _mm256_madd_epi16(twos, _mm256_set1_epi32(1 | 4096 << 16));
+        __m256i out = _mm256_shuffle_epi8(fours, close);
+        _mm_storeu_si128((__m128i *)packed, _mm256_castsi256_si128(out));
+        _mm_storeu_si128((__m128i *)(packed + 12), _mm256_extracti128_si256(out, 1));
+    }
+}
+
+int cp_merge_six_bits(uint8_t *bytes, const uint8_t *packed, size_t groups) {
+    if (!__builtin_cpu_supports("avx2")) return 0;
+    merge_avx2(bytes, packed, groups);
+    return 1;
+}
+
+int cp_pack_six_bits(uint8_t *packed, const uint8_t *bytes, size_t groups) {
+    if (!__builtin_cpu_supports("avx2")) return 0;
+    pack_avx2(packed, bytes, groups);
+    return 1;
+}
 #else
+int cp_merge_six_bits(uint8_t *bytes, const uint8_t *packed, size_t groups) { return 0; }
+int cp_pack_six_bits(uint8_t *packed, const uint8_t *bytes, size_t groups) { return 0; }
 int64_t cp_count_bits(const void *p, size_t blocks) { return -1; }
 #endif

@@ -90,6 +90,16 @@ static inline uint32_t cp_match7(const void *b, uint8_t tag) {
 /// processor has for it; -1 where it has none.
 int64_t cp_count_bits(const void *p, size_t blocks);
 
+// Numbers of six bits and of a byte each; `groups` are of 32 numbers, which are 24 bytes and 32. Four
+// more bytes must follow at `packed`. They return 0, with nothing done, where the processor has no
+// wide vectors.
+
+/// Makes each of `bytes` the greater one of what it is and its number in `packed`.
+int cp_merge_six_bits(uint8_t *bytes, const uint8_t *packed, size_t groups);
+
+/// Writes the numbers in `bytes`, all below 64, to `packed`; what follows there is overwritten.
+int cp_pack_six_bits(uint8_t *packed, const uint8_t *bytes, size_t groups);
+
 /// Bytes that the block at `p` occupies, for exact accounting.
 static inline size_t cp_usable_size(void *p) {
 #ifdef __linux__

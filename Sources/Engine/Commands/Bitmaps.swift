@@ -7,8 +7,9 @@ enum Bitmaps {
 
     // MARK: - Offsets
 
-    /// Reads the position of a bit. With `width` one may be written as `#n`: the n-th integer of
-    /// that width.
+    /// Reads the position of a bit.
+    ///
+    /// With `width` it may be written as `#n`: that of the n-th integer of that width.
     static func offset(
         _ word: Bytes, width: Int? = nil, _ call: inout Call
     ) throws(CommandError) -> Int {

@@ -203,7 +203,7 @@ enum Bits {
 
 // MARK: - Combining
 
-/// How strings are combined, bit by bit. X is the first of them.
+/// How strings are combined, bit by bit, where X is the first of them.
 enum BitOperation {
     case and, or, xor, not
     /// In X and in none of the others.

@@ -20,10 +20,13 @@
 //
 //  ## Safety
 //  - S1: `dense` is called with a valid dense value, of 12,304 bytes exactly; groups of sixteen
-//    registers are twelve bytes, and all but the last are read as words of four.
+//    registers are twelve bytes, and all but the last are read as words of four, or two at a time
+//    with four bytes more.
 //  - S2: `Registers` holds 16,384 bytes.
 //  - S3: the hash reads words of eight bytes while as many are left.
-//  - S4: eight registers are six bytes, written as a word of eight; the last one needs two more.
+//  - S4: eight registers are six bytes, written as a word of eight, or 32 at a time with four bytes
+//    more; so much room is behind the last ones.
+import CPlatform
 
 enum HyperLogLog {
     static let registerCount = 16384
@@ -296,9 +299,11 @@ struct Registers {
 
     /// Makes each register the greater one of what it is and what it is in `value`, which is valid;
     /// false if a sparse one turns out to be corrupted.
-    mutating func merge(_ value: Bytes, _ encoding: HyperLogLog.Encoding) -> Bool {
+    mutating func merge(
+        _ value: Bytes, _ encoding: HyperLogLog.Encoding, usesWide: Bool = true
+    ) -> Bool {
         if encoding == .dense {
-            mergeDense(value)
+            mergeDense(value, usesWide: usesWide)
             return true
         }
         return HyperLogLog.forEachRun(value) { first, run in
@@ -324,9 +329,25 @@ struct Registers {
         return a & mask | b & ~mask
     }
 
-    private mutating func mergeDense(_ value: Bytes) {
+    private mutating func mergeDense(_ value: Bytes, usesWide: Bool) {
         precondition(value.count == HyperLogLog.denseCount)
         let source = unsafe value.address + HyperLogLog.headerCount
+        let groups = HyperLogLog.registerCount / 32 - 1
+        var isDone = false
+        if usesWide {
+            isDone = unsafe bytes.withUnsafeMutableBufferPointer { target in
+                unsafe cp_merge_six_bits(target.baseAddress, source, groups) != 0  // S1, S2
+            }
+        }
+        if !isDone { unsafe mergeNarrow(source) }
+        for i in groups * 32..<HyperLogLog.registerCount {
+            let rank = UInt8(truncatingIfNeeded: HyperLogLog.register(value, i))
+            bytes[i] = max(bytes[i], rank)
+        }
+    }
+
+    /// All but the last group of sixteen, with vectors that every processor has.
+    @unsafe private mutating func mergeNarrow(_ source: UnsafeRawPointer) {
         let groups = HyperLogLog.registerCount / 16 - 1
         unsafe bytes.withUnsafeMutableBytes { buffer in
             guard let target = buffer.baseAddress else { return }
@@ -347,28 +368,35 @@ struct Registers {
                 unsafe q.storeBytes(of: Self.greater(old, new), as: Pair.self)
             }
         }
-        for i in groups * 16..<HyperLogLog.registerCount {
-            let rank = UInt8(truncatingIfNeeded: HyperLogLog.register(value, i))
-            bytes[i] = max(bytes[i], rank)
-        }
     }
 
     /// Writes the registers to the dense value in `record`.
     func write(to record: Record) {
-        let count = HyperLogLog.denseCount - HyperLogLog.headerCount
-        var out = [UInt8](repeating: 0, count: count + 2)
-        unsafe out.withUnsafeMutableBytes { target in
-            unsafe bytes.withUnsafeBytes { source in
+        let out = packed()
+        record.write(
+            out.span.extracting(0..<HyperLogLog.denseCount - HyperLogLog.headerCount),
+            at: HyperLogLog.headerCount)
+    }
+
+    /// The registers of a dense value, and four bytes more.
+    func packed(usesWide: Bool = true) -> [UInt8] {
+        var out = [UInt8](
+            repeating: 0, count: HyperLogLog.denseCount - HyperLogLog.headerCount + 4)
+        unsafe out.withUnsafeMutableBufferPointer { target in
+            unsafe bytes.withUnsafeBufferPointer { source in
                 guard let p = source.baseAddress, let q = target.baseAddress else { return }
                 // S2, S4
+                let groups = HyperLogLog.registerCount / 32
+                if usesWide, unsafe cp_pack_six_bits(q, p, groups) != 0 { return }
                 for i in 0..<HyperLogLog.registerCount / 8 {
-                    let word = unsafe p.loadUnaligned(fromByteOffset: i &* 8, as: UInt64.self)
+                    let word = unsafe UnsafeRawPointer(p + i &* 8).loadUnaligned(as: UInt64.self)
                     let packed = Self.packed(word.littleEndian).littleEndian
-                    unsafe q.storeBytes(of: packed, toByteOffset: i &* 6, as: UInt64.self)
+                    unsafe UnsafeMutableRawPointer(q + i &* 6).storeBytes(
+                        of: packed, as: UInt64.self)
                 }
             }
         }
-        record.write(out.span.extracting(0..<count), at: HyperLogLog.headerCount)
+        return out
     }
 
     /// Eight registers of six bits each, from eight of a byte each.

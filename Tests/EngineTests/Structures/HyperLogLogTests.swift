@@ -102,6 +102,15 @@ struct HyperLogLogTests {
                 HyperLogLog.register((header + body).span, i)
             }
             #expect(shown == expected)
+            var wide = Registers(), narrow = Registers()
+            let value = header + body
+            let isSound = wide.merge(value.span, .dense)
+            let isSoundToo = narrow.merge(value.span, .dense, usesWide: false)
+            #expect(isSound && isSoundToo)
+            #expect((0..<HyperLogLog.registerCount).allSatisfy { narrow[$0] == expected[$0] })
+            #expect(wide.count == narrow.count)
+            #expect(wide.packed().dropLast(4) == body[...])
+            #expect(narrow.packed(usesWide: false).dropLast(4) == body[...])
             for i in 0..<HyperLogLog.registerCount {
                 var rank = 0
                 for k in 0..<6 {
