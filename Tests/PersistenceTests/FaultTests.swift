@@ -30,6 +30,15 @@ struct FaultTests {
                 DiskServer.martlet, in: directory.path, arguments, environment: disk.environment)
         }
 
+        /// Puts something of every size and of most types in.
+        func fill(seed: UInt64) throws {
+            var source = DataSource(seed: seed)
+            let requests = (0..<30).flatMap { i in
+                source.value("key:\(i)", i % 5, [1, 20, 200][i % 3])
+            }
+            try DataSource.send(requests, server.client)
+        }
+
         func send(_ words: String...) throws -> RESPValue { try server.client.send(words) }
 
         /// Waits until writes are refused.
@@ -196,8 +205,7 @@ struct FaultTests {
     ])
     func `a rewrite that fails changes nothing, and the next one works`(fault: String) throws {
         let patient = try Patient(Self.on + ["--auto-aof-rewrite-percentage", "0"])
-        var source = DataSource(seed: 8)
-        try source.fill(patient.server.client, count: 35)
+        try patient.fill(seed: 8)
         try patient.disk.set(fault)
         _ = try patient.send("BGREWRITEAOF")
         try patient.server.waitFor("aof_last_bgrewrite_status", "err")
@@ -232,8 +240,7 @@ struct FaultTests {
     @Test(arguments: ["open 28 .base.", "open 28 .incr.", "rename 28 manifest", "write 28 .base."])
     func `switching it on may fail`(fault: String) throws {
         let patient = try Patient([])
-        var source = DataSource(seed: 9)
-        try source.fill(patient.server.client, count: 30)
+        try patient.fill(seed: 9)
         try patient.disk.set(fault)
         let reply = try patient.send("CONFIG", "SET", "appendonly", "yes")
         #expect(try patient.send("SET", "a", "1") == .simple("OK"))
