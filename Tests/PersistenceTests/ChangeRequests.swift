@@ -18,12 +18,18 @@ struct ChangeRequests {
         commands = CommandTable(Family.all).documents.filter { document in
             let parts = "\(document.command.since)".split(separator: ".").prefix(2)
             let since = Double(parts.joined(separator: ".")) ?? 0
+            // The two times of a consumer, where they differ, need a newer form of file.
+            if version < 7.2, Self.consumerMakers.contains(document.fullName) { return false }
             return document.flags.contains(.write) && !document.isImplied && since <= version
                 && !document.command.keys.isEmpty && document.fullName != "restore"
         }
     }
 
     // MARK: - Words
+
+    private static let consumerMakers: Set = [
+        "xgroup|createconsumer", "xreadgroup", "xclaim", "xautoclaim",
+    ]
 
     static let letters = ["s", "l", "t", "h", "z", "x", "p"]
     private static let newWords: Set = [
