@@ -15,7 +15,8 @@
 //     slow MS     fsync and fdatasync take so many milliseconds longer
 //
 // Into the file that SYNCED names goes a line for each file that was synchronised, `S BYTES PATH`, and
-// for each renamed one, `R OLD NEW` (with a tab between): all that a loss of power would leave.
+// for each renamed one, `B OLD NEW` before and `R OLD NEW` behind (with a tab between): all that a loss
+// of power would leave.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -147,6 +148,9 @@ static int renamed(int from, const char *old, int to, const char *new) {
         errno = error;
         return -1;
     }
+    // Who is killed right behind the call does not get to say that it worked.
+    snprintf(line, sizeof line, "B %s\t%s\n", old, new);
+    note(line);
     int result = (int)syscall(SYS_renameat, from, old, to, new);
     if (result == 0) {
         snprintf(line, sizeof line, "R %s\t%s\n", old, new);

@@ -40,14 +40,20 @@ final class FaultyDisk {
     /// Takes away from the files in `directory` what had not come to the disk.
     func losePower(_ directory: String) throws {
         var bytes: [String: Int] = [:]
+        var begun: [String: String] = [:]
         for line in AppendFolder.text(synced).split(separator: "\n") {
             let parts = line.dropFirst(2)
             if line.hasPrefix("S "), let space = parts.firstIndex(of: " ") {
                 bytes[String(parts[parts.index(after: space)...])] = Int(parts[..<space])
             } else if let tab = parts.firstIndex(of: "\t") {
                 let old = String(parts[..<tab]), new = String(parts[parts.index(after: tab)...])
-                bytes[new] = bytes.removeValue(forKey: old)
+                begun[old] = line.hasPrefix("B ") ? new : nil
+                if line.hasPrefix("R ") { bytes[new] = bytes.removeValue(forKey: old) }
             }
+        }
+        // The server died between renaming a file and saying so.
+        for (old, new) in begun where Files.size(at: old) == nil {
+            bytes[new] = bytes.removeValue(forKey: old)
         }
         for path in FileSystem.paths(matching: "\(directory)/*") where !Files.isDirectory(path) {
             try AppendFolder.cut(path, at: bytes[path] ?? 0)

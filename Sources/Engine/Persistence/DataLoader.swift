@@ -95,8 +95,12 @@ struct DataLoader: ~Copyable {
         for file in named where Files.size(at: "\(directory)/\(file.name)") == nil {
             throw LoadError(text: "The AOF file \(file.name) doesn't exist")
         }
-        return named.map { file in
-            File(path: "\(directory)/\(file.name)", isLast: file.name == named.last?.name)
+        let sizes = named.map { Files.size(at: "\(directory)/\($0.name)") ?? 0 }
+        return named.indices.map { i in
+            // An increment that nothing has come to yet is begun before the one in front of it is on the
+            // disk whole.
+            let isLast = sizes[(i + 1)...].allSatisfy { $0 == 0 }
+            return File(path: "\(directory)/\(named[i].name)", isLast: isLast)
         }
     }
 
