@@ -47,9 +47,10 @@ final class AppendOnlyFile {
     /// Somebody waits for the disk.
     var isSyncWanted = false
     private var lastSyncTime: Int64 = 0
-    /// The last job's begin, and until when the next one waits for `expectedWriters` clients, both in
-    /// monotonic nanoseconds.
+    /// The last job's begin, and until when the next one waits for `expectedWriters` clients, and for
+    /// most of them, in monotonic nanoseconds.
     private var jobStart: Int64 = 0
+    private var gatherAllEnd: Int64 = 0
     private var gatherEnd: Int64 = 0
     private var expectedWriters = 0
     /// How long the loop may sleep while a job waits for clients, in milliseconds; nil when none does.
@@ -215,7 +216,7 @@ final class AppendOnlyFile {
         if backlog.count > 0 {
             if policy == .always {
                 guard job == nil else { return }
-                let left = writers < expectedWriters ? gatherEnd - Clock.monotonicNanoseconds() : 0
+                let left = gatherTime(writers)
                 if left <= 0 { return postBacklog(now) }
                 gatherPatience = left < 500_000 ? 0 : 1
                 return
@@ -235,6 +236,14 @@ final class AppendOnlyFile {
             || policy == .always || isSyncWanted
         guard isDue else { return }
         post(SyncJob(descriptor, ByteBuffer(), at: 0, upTo: written), now)
+    }
+
+    /// How long the next job should wait for more than `writers` clients, in nanoseconds.
+    private func gatherTime(_ writers: Int) -> Int64 {
+        if writers >= expectedWriters { return 0 }
+        // All of them for a moment, most of them for some more.
+        let areMost = writers >= expectedWriters - expectedWriters / 4
+        return (areMost ? gatherAllEnd : gatherEnd) - Clock.monotonicNanoseconds()
     }
 
     /// Gives the backlog to the helper thread.
@@ -294,8 +303,9 @@ final class AppendOnlyFile {
     func expect(_ writers: Int) {
         let now = Clock.monotonicNanoseconds()
         expectedWriters = writers
-        gatherEnd =
-            now + min((now - jobStart) / Self.gatherDivisor, Self.gatherNanosecondsMax)
+        let time = min((now - jobStart) / Self.gatherDivisor, Self.gatherNanosecondsMax)
+        gatherAllEnd = now + time / 4
+        gatherEnd = now + time
     }
 
     /// Tries again what has failed.
