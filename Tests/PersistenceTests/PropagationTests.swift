@@ -24,7 +24,12 @@ struct PropagationTests {
         let copy = try AppendFolder.copy(folder)
         let server = try DiskServer(reader, in: copy.path, ["--appendonly", "yes"])
         let after = try Everything(server, fieldDeadlines: fieldDeadlines)
-        return before.differences(after)
+        return signed(before.differences(after), fieldDeadlines)
+    }
+
+    /// Redis 7.0 signs scores with more digits than they need, so signatures say nothing there.
+    private static func signed(_ differences: [String], _ isComparable: Bool) -> [String] {
+        isComparable ? differences : differences.filter { !$0.hasPrefix("digests ") }
     }
 
     @Test(arguments: 0..<6) func `data survive, and real servers read them`(seed: Int) throws {
@@ -99,7 +104,7 @@ struct PropagationTests {
         try AppendFolder.write(bytes, to: "\(old.path)/appendonly.aof")
         let reader = try DiskServer(DiskServer.martlet, in: old.path, ["--appendonly", "yes"])
         let upgraded = try Everything(reader, fieldDeadlines: !isOld)
-        let upgradedDifferences = before.differences(upgraded)
+        let upgradedDifferences = Self.signed(before.differences(upgraded), !isOld)
         #expect(upgradedDifferences == [])
         _ = try reader.client("SET", "behind", "1")
         try reader.rewrite()
