@@ -173,6 +173,9 @@ final class JournalClient {
     /// Requests that were acknowledged.
     var acknowledgedCount: Int { next }
 
+    /// When the last of them was, in nanoseconds.
+    var lastAcknowledged: Int64? { next > 0 ? entries[next - 1].acknowledged : nil }
+
     /// Looks whether what is left is what has to be left, and goes on from there.
     ///
     /// That is all that was acknowledged before `time`, in nanoseconds. What comes back is what is

@@ -9,7 +9,8 @@
 //  one waits while the other is on its way, and half of each wait would be wasted.
 //
 //  While the helper thread is at work nothing else is written, for a write may have to wait for it:
-//  bytes stay in `backlog`, for two seconds at most.
+//  bytes stay in `backlog`, for half a second at most, so that a process that is killed takes less
+//  than the second with it that `everysec` allows.
 //
 //  A failure keeps what could not be written: writes of clients are refused from then on, the same
 //  bytes are tried again every second at the same place, and all goes on when that works.
@@ -64,7 +65,7 @@ final class AppendOnlyFile {
     /// The second of the last time stamp.
     private var stampedSecond: Int64 = 0
 
-    private static var delayMillisecondsMax: Int64 { 2000 }
+    private static var delayMillisecondsMax: Int64 { 500 }
     private static var backlogBytesKept: Int { 256 << 10 }
     /// Waiting for more clients may take this part of what the disk takes, and no longer than this.
     private static var gatherDivisor: Int64 { 2 }
