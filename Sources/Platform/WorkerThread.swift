@@ -69,9 +69,6 @@ public struct WorkerThread: Sendable {
         #endif
     }
 
-    /// Lets whoever waits for the calling thread's core have it.
-    public static func yield() { sched_yield() }
-
     /// Waits until the function has returned; to be called once.
     public func join() { pthread_join(thread, nil) }
 

@@ -175,8 +175,13 @@ private struct FileWriter: ~Copyable {
             draft.finish(into: &bytes, &compressor)
         }
         if bytes.count >= Self.flushBytes { flush() }
-        // Where the loop shares the core it does not wait until the system takes it away.
-        WorkerThread.yield()
+        rest()
+    }
+
+    /// Where the loop shares the core it need not wait until the system takes it away, which may be
+    /// several milliseconds.
+    private func rest() {
+        if !options.isAwaited { Clock.sleep(microseconds: 50) }
     }
 
     private mutating func flush() {
@@ -193,7 +198,7 @@ private struct FileWriter: ~Copyable {
             Files.beginWriting(descriptor, from: writtenBack, count: outcome.count - writtenBack)
             writtenBack = outcome.count
         }
-        WorkerThread.yield()
+        rest()
     }
 
     mutating func finish(renamingTo path: String) {

@@ -122,7 +122,7 @@ extension Call {
 
 extension Executor {
     /// How long a snapshot may hold the loop at a time, in microseconds.
-    private static var snapshotMicroseconds: Double { 500 }
+    private static var snapshotMicroseconds: Double { 250 }
 
     /// Goes on with the snapshot, if there is one.
     mutating func stepSnapshot() {
