@@ -60,7 +60,7 @@ struct CrashTests {
             }
             _ = try admin.replyIfAny()
         }
-        try server.crash()
+        try server.crash(settles: false)
         for client in clients { client.disconnect() }
     }
 

@@ -23,8 +23,8 @@ struct FaultTests {
                 binary, in: directory.path, arguments, environment: disk.environment)
         }
 
-        func restart() throws {
-            try server.crash()
+        func restart(settles: Bool = true) throws {
+            try server.crash(settles: settles)
             try disk.set()
             server = try DiskServer(
                 DiskServer.martlet, in: directory.path, arguments, environment: disk.environment)
@@ -212,13 +212,34 @@ struct FaultTests {
                 _ = try patient.send("INCR", "n")
                 acknowledged.append(Clock.monotonicNanoseconds())
             }
-            try patient.restart()
+            try patient.restart(settles: false)
             let left = Int(try patient.send("GET", "n").text ?? "") ?? 0
             let due = acknowledged.count {
                 $0 < acknowledged[acknowledged.count - 1] - 1_000_000_000
             }
             #expect(left >= due, "killed after \(milliseconds) ms, of \(acknowledged.count)")
         }
+    }
+
+    @Test(arguments: ["yes", "no"]) func `no-appendfsync-on-rewrite lets the disk alone meanwhile`(
+        rests: String
+    ) throws {
+        let patient = try Patient(Self.on + ["--no-appendfsync-on-rewrite", rests])
+        _ = try patient.send("SET", "a", "1")
+        // The base takes its time, and whoever waits for the increment hears of it.
+        try patient.disk.set("slow 2500 .base.", "sync 5 .2.incr")
+        _ = try patient.send("BGREWRITEAOF")
+        try patient.server.waitFor("aof_rewrite_in_progress", "1")
+        var hasFailed = false
+        while !hasFailed, try patient.server.info("aof_rewrite_in_progress") == "1" {
+            hasFailed = try patient.send("SET", "a", "2").isError
+        }
+        #expect(hasFailed == (rests == "no"))
+        try waitUntil("the disk is waited for afterwards", seconds: 30) {
+            try patient.send("SET", "a", "3").isError
+        }
+        try patient.disk.set()
+        try patient.waitForRecovery()
     }
 
     // MARK: - Rewriting
