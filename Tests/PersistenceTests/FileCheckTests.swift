@@ -22,6 +22,29 @@ struct FileCheckTests {
         return try FileSystem.read(directory.path + "/dump.rdb", bytesMax: 1 << 30)
     }
 
+    /// Opcodes and types of what Martlet does not have, with a key or some code behind them.
+    @Test(arguments: [
+        ("functions", 245, "functions are not supported"),
+        ("functions", 246, "functions are not supported"),
+        ("a module's value", 6, "values of modules are not supported"),
+        ("a module's value", 7, "values of modules are not supported"),
+    ])
+    func `what Martlet does not have ends the start, and the file stays`(
+        what: String, code: UInt8, reason: String
+    ) throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/dump.rdb"
+        let file = Array("REDIS0010".utf8) + [code, 3] + Array("abc".utf8) + [1, 1, 0, 0xFF]
+        try FileSystem.replace(path, with: file)
+        let refusal = try DiskServer.refusal(DiskServer.martlet, in: directory.path)
+        #expect(refusal?.contains(reason) == true, "\(what): \(refusal ?? "it started")")
+        #expect(refusal?.contains("dump.rdb") == true)
+        #expect(try FileSystem.read(path, bytesMax: 100) == file)
+        let (text, status) = try Self.check(path)
+        #expect(status == 1)
+        #expect(text.contains(reason))
+    }
+
     @Test func `a file that is as it should be`() throws {
         let directory = try TemporaryDirectory()
         let bytes = try Self.saved(directory)
