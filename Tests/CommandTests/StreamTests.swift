@@ -152,6 +152,12 @@ struct StreamTests {
         #expect(try client("XINFO", "GROUPS", "s").item(0)?["lag"] == .integer(2))
     }
 
+    private func usedMemory(_ client: RESPClient) throws -> Int {
+        let text = try client("INFO", "memory").text ?? ""
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("used_memory:") }
+        return line.flatMap { Int($0.dropFirst(12)) } ?? 0
+    }
+
     @Test func `a hundred thousand pending entries are handled one by one`() throws {
         let server = try EmbeddedServer()
         defer { server.stop() }
@@ -177,6 +183,12 @@ struct StreamTests {
         #expect(try client("XPENDING", "s", "g").item(0) == .integer(99_000))
         #expect(try client("COPY", "s", "t") == .integer(1))
         #expect(try client("XPENDING", "t", "g").item(0) == .integer(99_000))
+        let before = try usedMemory(client)
+        #expect(try client("XGROUP", "DESTROY", "t", "g") == .integer(1))
+        #expect(try client("XINFO", "GROUPS", "t") == .array([]))
+        try waitUntil("what was pending is freed") {
+            try usedMemory(client) < before - 99_000 * 64
+        }
         #expect(try client("DEL", "s", "t") == .integer(2))
     }
 }

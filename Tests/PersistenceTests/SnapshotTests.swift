@@ -69,6 +69,7 @@ struct SnapshotTests {
                 ["ZREMRANGEBYRANK", key, "0", "3"], ["ZADD", key, "-\(i)", word],
                 ["ZUNIONSTORE", key, "1", "Z1"],
             ][n]
+        case "x" where source.number(0...1) == 0: return groupChange(key, &source)
         case "x":
             return [
                 ["XADD", key, "*", "f", word], ["XDEL", key, "\(source.number(1...90) * 3)-0"],
@@ -81,6 +82,29 @@ struct SnapshotTests {
                 ["APPEND", key, word], ["INCR", key], ["SETRANGE", key, "3", word],
                 ["GETDEL", key], ["SETEX", key, "1000", word], ["SET", key, word, "KEEPTTL"],
             ][n]
+        }
+    }
+
+    /// Some change of what groups have pending, or of the groups.
+    private static func groupChange(_ key: String, _ source: inout DataSource) -> [String] {
+        let group = ["one", "two"][source.number(0...1)],
+            consumer = ["a", "b", "c"][source.number(0...2)]
+        let ids = (0..<9).map { _ in "\(source.number(1...2000) * 3)-\(source.number(0...2))" }
+        switch source.number(0...19) {
+        case 0: return ["XGROUP", "DESTROY", key, group]
+        case 1: return ["XGROUP", "DELCONSUMER", key, group, consumer]
+        case 2...3: return ["XGROUP", "CREATE", key, group, "$"]
+        case 4: return ["XGROUP", "SETID", key, group, "0"]
+        case 5...8: return ["XACK", key, group] + ids
+        case 9...11: return ["XCLAIM", key, group, consumer, "0"] + ids + ["FORCE"]
+        case 12...13:
+            return ["XCLAIM", key, group, consumer, "0"] + ids + ["TIME", "5", "RETRYCOUNT", "9"]
+        case 14...16:
+            return [
+                "XREADGROUP", "GROUP", group, consumer, "COUNT", "9", "STREAMS", key, ids[0],
+            ]
+        case 17: return ["XACKDEL", key, group, "ACKED", "IDS", "9"] + ids
+        default: return ["XDELEX", key, "DELREF", "IDS", "9"] + ids
         }
     }
 

@@ -96,11 +96,22 @@ extension Record {
 /// An object, reached without its record.
 @safe struct ObjectHandle {
     let kind: Kind
-    private let address: UInt
+    fileprivate let address: UInt
 
     init(_ record: Record) {
         kind = record.kind
         address = unsafe record.value.loadUnaligned(as: UInt.self)
+    }
+
+    /// Puts `object`, which belongs to no record, into the heap.
+    init<T: ~Copyable & CollectionObject>(
+        _ object: consuming T, _ kind: Kind, _ heap: inout SlabAllocator
+    ) {
+        self.kind = kind
+        let block = unsafe heap.allocate(MemoryLayout<T>.stride)
+        let p = unsafe block.bindMemory(to: T.self, capacity: 1)
+        unsafe p.initialize(to: object)
+        address = UInt(bitPattern: p)
     }
 
     /// The elements of a hash or set.
@@ -202,10 +213,8 @@ extension Record {
         _ object: consuming T, _ heap: inout SlabAllocator
     ) {
         precondition(isObject && valueCount == 8)
-        let block = unsafe heap.allocate(MemoryLayout<T>.stride)
-        let p = unsafe block.bindMemory(to: T.self, capacity: 1)
-        unsafe p.initialize(to: object)
-        unsafe value.storeBytes(of: UInt(bitPattern: p), as: UInt.self)
+        let handle = ObjectHandle(object, kind, &heap)
+        unsafe value.storeBytes(of: handle.address, as: UInt.self)
     }
 
     /// Gives this record, whose kind is that of `source`, a copy of its object.

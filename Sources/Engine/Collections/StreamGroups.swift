@@ -15,6 +15,7 @@
 //    leads to them gives them up; views of them are made anew for each use.
 //  - S2: values in trees of pending entries are addresses of live blocks of 24 bytes. Each stands in
 //    its group's tree and in that of the consumer that it names, and is freed when it leaves them.
+//  - S3: a group's `shadow` is 0 or a live group, see `FrozenGroup`.
 import CPlatform
 
 // MARK: - Names
@@ -152,23 +153,25 @@ import CPlatform
     @inline(__always) var address: UInt { UInt(bitPattern: unsafe p) }
 
     /// When it was delivered last, in Unix milliseconds.
-    var time: Int64 {
+    fileprivate(set) var time: Int64 {
         @inline(__always) get { unsafe p.load(as: Int64.self) }
         @inline(__always) nonmutating set { unsafe p.storeBytes(of: newValue, as: Int64.self) }
     }
     /// How often it was delivered.
-    var deliveries: Int64 {
+    fileprivate(set) var deliveries: Int64 {
         @inline(__always) get { unsafe p.load(fromByteOffset: 8, as: Int64.self) }
         @inline(__always) nonmutating set {
             unsafe p.storeBytes(of: newValue, toByteOffset: 8, as: Int64.self)
         }
     }
-    var consumer: StreamConsumer {
+    fileprivate(set) var consumer: StreamConsumer {
         @inline(__always) get { StreamConsumer(unsafe p.load(fromByteOffset: 16, as: UInt.self)) }
         @inline(__always) nonmutating set {
             unsafe p.storeBytes(of: newValue.address, toByteOffset: 16, as: UInt.self)
         }
     }
+    /// Whether it is pending with nobody.
+    @inline(__always) var isNobodys: Bool { consumer.address == 0 }
 }
 
 // MARK: - Consumers
@@ -224,6 +227,12 @@ import CPlatform
         var consumers = NameTable()
         /// Consumers whose times differ.
         var unevenCount = 0
+        /// What keeps for a snapshot what was pending when it began; 0 for none.
+        var shadow: UInt = 0
+        /// Of a shadow: the highest ID that was pending.
+        var border = StreamID.zero
+        /// Its stream has no such group any more; it goes when the snapshot has it.
+        var isOrphan = false
     }
 
     static var nameOffset: Int { MemoryLayout<State>.stride }
@@ -304,11 +313,7 @@ import CPlatform
         guard isThere else { return nil }
         let consumer = consumer(at: i)
         let count = consumer.state.pending.count
-        while let (id, value) = consumer.state.pending.first {
-            consumer.state.pending.remove(id, &heap)
-            state.pending.remove(id, &heap)
-            PendingEntry(value).free(&heap)
-        }
+        while let (id, _) = consumer.state.pending.first { _ = acknowledge(id, &heap) }
         if consumer.isUneven { state.unevenCount -= 1 }
         state.consumers.remove(at: i, &heap)
         NameTable.free(consumer.address, StreamConsumer.State.self, &heap)
@@ -332,6 +337,7 @@ import CPlatform
             entry.free(&heap)
             return nil
         }
+        preserve(id, nil, &heap)
         if let consumer { _ = consumer.state.pending.insert(id, entry.address, &heap) }
         return entry
     }
@@ -347,9 +353,19 @@ import CPlatform
     func assign(
         _ id: StreamID, to consumer: StreamConsumer, _ heap: inout SlabAllocator
     ) -> Bool {
-        guard let entry = pending(id), entry.consumer.address == 0 else { return false }
+        guard let entry = pending(id), entry.isNobodys else { return false }
         entry.consumer = consumer
         return consumer.state.pending.insert(id, entry.address, &heap)
+    }
+
+    /// A pending entry was delivered again.
+    @inline(__always) func update(
+        _ id: StreamID, _ entry: PendingEntry, time: Int64, deliveries: Int64,
+        _ heap: inout SlabAllocator
+    ) {
+        preserve(id, entry, &heap)
+        entry.time = time
+        entry.deliveries = deliveries
     }
 
     /// Gives a pending entry to another consumer.
@@ -357,6 +373,7 @@ import CPlatform
         _ id: StreamID, _ entry: PendingEntry, to consumer: StreamConsumer,
         _ heap: inout SlabAllocator
     ) {
+        preserve(id, entry, &heap)
         if entry.consumer.address == consumer.address { return }
         entry.consumer.state.pending.remove(id, &heap)
         _ = consumer.state.pending.insert(id, entry.address, &heap)
@@ -367,6 +384,7 @@ import CPlatform
     @inline(__always) func acknowledge(_ id: StreamID, _ heap: inout SlabAllocator) -> Bool {
         guard let value = state.pending.remove(id, &heap) else { return false }
         let entry = PendingEntry(value)
+        preserve(id, entry, &heap)
         entry.consumer.state.pending.remove(id, &heap)
         entry.free(&heap)
         return true
@@ -402,10 +420,12 @@ import CPlatform
             NameTable.freeDetached(consumer(at: i).address, StreamConsumer.State.self)
         }
         state.consumers.freeDetached()
+        if state.shadow != 0 { StreamGroup(state.shadow).freeDetached() }
         NameTable.freeDetached(address, State.self)
     }
 
-    func copied(_ heap: inout SlabAllocator) -> StreamGroup {
+    /// A copy whose consumers have nothing pending.
+    func copiedWithoutPending(_ heap: inout SlabAllocator) -> StreamGroup {
         let copy = Self.make(
             name, last: state.last, entriesRead: state.entriesRead, &heap)
         for i in 0..<consumerCount {
@@ -414,6 +434,11 @@ import CPlatform
                 consumer.name, seen: consumer.state.seenTime,
                 active: consumer.state.activeTime, &heap)
         }
+        return copy
+    }
+
+    func copied(_ heap: inout SlabAllocator) -> StreamGroup {
+        let copy = copiedWithoutPending(&heap)
         state.pending.forEach { id, value in
             let entry = PendingEntry(value)
             if let consumer = copy.consumer(entry.consumer.name) {

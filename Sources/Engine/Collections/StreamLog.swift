@@ -29,6 +29,11 @@ struct StreamLog: ~Copyable, CollectionObject {
 
     init() {}
 
+    /// A stream of nothing but a group that belongs to no other any more.
+    init(of group: StreamGroup, _ heap: inout SlabAllocator) {
+        groups.insert(group.address, at: 0, &heap)
+    }
+
     var byteCount: Int {
         var bytes =
             MemoryLayout<StreamLog>.stride + blocks.nodeBytes + blockBytes + groups.byteCount
@@ -300,12 +305,20 @@ struct StreamLog: ~Copyable, CollectionObject {
         return group
     }
 
-    mutating func removeGroup(_ name: Bytes, _ heap: inout SlabAllocator) -> Bool {
+    /// Takes the group called `name` out of the stream, for `Database.discard`.
+    mutating func takeGroup(_ name: Bytes, _ heap: inout SlabAllocator) -> StreamGroup? {
         let (i, isThere) = groups.find(name, StreamGroup.nameOffset)
-        guard isThere else { return false }
+        guard isThere else { return nil }
         let group = group(at: i)
         groups.remove(at: i, &heap)
-        return group.freeSome(.max, &heap)
+        return group
+    }
+
+    /// Entries that are pending, of all groups.
+    var pendingCount: Int {
+        var n = 0
+        for i in 0..<groupCount { n += group(at: i).state.pending.count }
+        return n
     }
 
     /// Whether some consumer's times of asking and getting differ.
@@ -383,6 +396,13 @@ struct StreamLog: ~Copyable, CollectionObject {
             frozen.append(address, count: block.count)
             return true
         }
+        return frozen
+    }
+
+    /// The groups as they are now.
+    func freezeGroups(_ heap: inout SlabAllocator) -> [FrozenGroup] {
+        var frozen: [FrozenGroup] = []
+        for i in 0..<groupCount { frozen.append(FrozenGroup(group(at: i), &heap)) }
         return frozen
     }
 

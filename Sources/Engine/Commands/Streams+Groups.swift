@@ -130,7 +130,7 @@ extension Streams {
 
     static let XGROUP_DESTROY = Command(
         "XGROUP DESTROY key group", [.write], keys: .deletesFrom, since: "5.0.0",
-        complexity: "O(N) for N pending entries.",
+        complexity: "O(1); what was pending is freed in slices.",
         summary: "Removes a consumer group.", run: xgroupDestroy)
 
     @Sendable static func xgroupDestroy(
@@ -139,9 +139,10 @@ extension Streams {
         let key = call.key(args[2])
         guard let place = try call.find(key, as: .stream) else { throw call.failed(mustExist) }
         let before = place.record.stream.isUneven
-        guard place.record.stream.removeGroup(args[3], &call.database.heap) else {
+        guard let group = place.record.stream.takeGroup(args[3], &call.database.heap) else {
             return reply.integer(0)
         }
+        call.database.discard(group)
         call.database.noteTimes(place.record, wereUneven: before)
         call.changed(key, .stream, "xgroup-destroy")
         reply.integer(1)

@@ -184,12 +184,14 @@ extension Streams {
             else { return nil }
             entry = fresh
         }
-        entry.time = request.time
+        var deliveries = entry.deliveries
         if request.deliveries >= 0 {
-            entry.deliveries = request.deliveries
+            deliveries = request.deliveries
         } else if !request.repliesWithIDs {
-            entry.deliveries &+= 1
+            deliveries &+= 1
         }
+        group.update(
+            id, entry, time: request.time, deliveries: deliveries, &call.database.heap)
         return entry
     }
 

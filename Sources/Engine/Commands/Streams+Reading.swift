@@ -262,8 +262,9 @@ extension Streams {
             n += 1
             if record.stream.with(id, { reply.entry($0) }) {
                 let entry = PendingEntry(value)
-                entry.time = call.now
-                entry.deliveries &+= 1
+                read.group.update(
+                    id, entry, time: call.now, deliveries: entry.deliveries &+ 1,
+                    &call.database.heap)
             } else {
                 reply.array(2)
                 reply.bulk(id)
@@ -313,8 +314,7 @@ extension Call {
             preconditionFailure("an entry is pending and is not")
         }
         group.move(id, entry, to: consumer, &database.heap)
-        entry.time = time
-        entry.deliveries = 1
+        group.update(id, entry, time: time, deliveries: 1, &database.heap)
         return entry
     }
 }

@@ -363,14 +363,14 @@ struct Database: ~Copyable {
     }
 
     /// *The* statement that a key's record goes: a snapshot that has yet to write it does so now.
-    @inline(__always) private func willRemove(_ record: Record) {
+    @inline(__always) private mutating func willRemove(_ record: Record) {
         if record.isBefore(heap.epoch) { preserve(record) }
     }
 
     /// Lets the snapshot, if there is one, write a key before it changes.
-    @inline(never) func preserve(_ record: Record) {
+    @inline(never) mutating func preserve(_ record: Record) {
         guard record.isBefore(heap.epoch) else { return }
-        snapshot?.write(record, in: snapshotIndex, heap.epoch)
+        snapshot?.write(record, in: snapshotIndex, heap.epoch, &heap)
     }
 
     /// Frees an object that was kept for a snapshot.
@@ -378,6 +378,12 @@ struct Database: ~Copyable {
 
     /// A chunk that a snapshot has read.
     mutating func release(chunk address: UInt) { ChunkedList.release(address, &heap) }
+
+    /// A group of a stream that a snapshot has written.
+    mutating func release(_ frozen: FrozenGroup) {
+        discard(frozen.shadow)
+        if let orphan = frozen.end() { discard(orphan) }
+    }
 
     /// A block of a stream that a snapshot has read.
     mutating func release(_ block: StreamBlock) { block.release(&heap) }
@@ -418,6 +424,16 @@ struct Database: ~Copyable {
         let budget = record.kind == .stream ? Self.freedAtOnce : .max
         if record.objectElementCount <= Self.freedAtOnce, object.freeSome(budget, &heap) { return }
         doomed.append(object)
+    }
+
+    /// Frees a group that no stream has any more, in slices if it is large.
+    mutating func discard(_ group: StreamGroup) {
+        if group.isFrozen {
+            group.state.isOrphan = true
+            return
+        }
+        let object = ObjectHandle(StreamLog(of: group, &heap), .stream, &heap)
+        if !object.freeSome(Self.freedAtOnce, &heap) { doomed.append(object) }
     }
 
     private mutating func noteGone(_ record: Record) {

@@ -4,7 +4,7 @@
 //  of its own, behind what stands in front of the elements; when its turn comes the draft goes into
 //  the file, and what was not written yet follows. An element's epoch tells which is which, so the
 //  collection may grow, shrink and reorder meanwhile. Lists keep their order: theirs are the chunks
-//  of `FrozenChunks`, and so do the blocks of streams.
+//  of `FrozenChunks`, and so do the blocks of streams, whose groups are frozen too (`FrozenGroup`).
 
 final class OpenCollection {
     /// The database's number in the snapshot.
@@ -22,8 +22,12 @@ final class OpenCollection {
     /// How far the table was walked.
     private var cursor: UInt64 = 0
     private var chunks = FrozenChunks()
-    /// What stands behind the blocks of a stream.
-    private var tail = RDBDraft()
+    /// What stands between the blocks of a stream and its groups.
+    private var middle = RDBDraft()
+    private var groups: [FrozenGroup] = []
+    private var firstGroup = 0
+    /// Whether a stream's consumers are written with the times when they last got something.
+    private var hasActiveTimes = false
     /// The last member of a sorted set that was walked over.
     private var lastScore = -Double.infinity
     private var lastMember: [UInt8]?
@@ -32,7 +36,10 @@ final class OpenCollection {
     private static var membersAtOnce: Int { 64 }
 
     /// Begins to write the value of `record`, whose key is written whole.
-    init(_ record: Record, database: Int, _ epoch: Epoch, _ snapshot: Snapshot) {
+    init(
+        _ record: Record, database: Int, _ epoch: Epoch, _ snapshot: Snapshot,
+        _ heap: inout SlabAllocator
+    ) {
         self.database = database
         self.epoch = epoch
         self.snapshot = snapshot
@@ -49,7 +56,9 @@ final class OpenCollection {
         case .stream:
             chunks = record.stream.freeze()
             draft.append(length: chunks.count)
-            tail.append(tailOf: record.stream)
+            middle.append(middleOf: record.stream)
+            groups = record.stream.freezeGroups(&heap)
+            hasActiveTimes = record.stream.isUneven
         default: draft.append(length: record.objectElementCount)
         }
         object.opened = self
@@ -135,12 +144,14 @@ final class OpenCollection {
             let block = StreamBlock(chunks.next().address)
             out.append(block: block)
             database.release(block)
+        } else if middle.count > 0 {
+            out.append(middle)
+            middle = RDBDraft()
+        } else if out.append(partOf: &groups[firstGroup], hasActiveTimes) {
+            database.release(groups[firstGroup])
+            firstGroup += 1
         }
-        isFinished = chunks.isEmpty
-        if isFinished {
-            out.append(tail)
-            tail = RDBDraft()
-        }
+        isFinished = chunks.isEmpty && middle.count == 0 && firstGroup == groups.count
     }
 
     private func stepList(_ out: inout RDBDraft, _ database: inout Database) {

@@ -20,7 +20,9 @@ extension RDBDraft {
     mutating func append(_ stream: borrowing StreamLog) {
         append(length: stream.blockCount)
         stream.forEachBlock { append(block: $0) }
-        append(tailOf: stream)
+        append(middleOf: stream)
+        let hasActiveTimes = stream.isUneven
+        for i in 0..<stream.groupCount { append(stream.group(at: i), hasActiveTimes) }
     }
 
     /// An ID with the highest byte of each half first.
@@ -85,42 +87,67 @@ extension RDBDraft {
 
     // MARK: - What follows the blocks
 
-    mutating func append(tailOf stream: borrowing StreamLog) {
+    mutating func append(middleOf stream: borrowing StreamLog) {
         append(length: stream.count)
         append(stream.lastID)
         append(stream.firstID)
         append(stream.maxDeletedID)
         append(number: stream.entriesAdded)
         append(length: stream.groupCount)
-        let hasActiveTimes = stream.isUneven
-        for i in 0..<stream.groupCount { append(stream.group(at: i), hasActiveTimes) }
     }
 
     private mutating func append(_ group: StreamGroup, _ hasActiveTimes: Bool) {
-        append(string: group.name)
-        append(group.state.last)
-        append(number: UInt64(bitPattern: group.state.entriesRead))
-        append(length: group.state.pending.count)
+        append(headOf: group, pending: group.state.pending.count)
         group.state.pending.forEach { id, value in
-            let entry = PendingEntry(value)
-            append(raw: id)
-            append(littleEndian: UInt64(bitPattern: entry.time))
-            append(number: UInt64(bitPattern: entry.deliveries))
+            append(id, PendingEntry(value))
             return true
         }
         append(length: group.consumerCount)
         for i in 0..<group.consumerCount {
             let consumer = group.consumer(at: i)
-            append(string: consumer.name)
-            append(littleEndian: UInt64(bitPattern: consumer.state.seenTime))
-            if hasActiveTimes {
-                append(littleEndian: UInt64(bitPattern: consumer.state.activeTime))
-            }
-            append(length: consumer.state.pending.count)
+            append(headOf: consumer, pending: consumer.state.pending.count, hasActiveTimes)
             consumer.state.pending.forEach { id, _ in
                 append(raw: id)
                 return true
             }
         }
+    }
+
+    /// Some more of a group; true when that was the rest.
+    mutating func append(partOf group: inout FrozenGroup, _ hasActiveTimes: Bool) -> Bool {
+        if group.isAtStart { append(headOf: group.shadow, pending: group.count) }
+        let isInConsumer = group.consumer != nil
+        group.readSome { id, entry in
+            if isInConsumer { append(raw: id) } else { append(id, entry) }
+        }
+        guard group.isOver else { return false }
+        if !isInConsumer { append(length: group.shadow.consumerCount) }
+        guard group.nextConsumer(), let consumer = group.consumer else { return true }
+        append(headOf: consumer, pending: group.count, hasActiveTimes)
+        return false
+    }
+
+    private mutating func append(headOf group: StreamGroup, pending: Int) {
+        append(string: group.name)
+        append(group.state.last)
+        append(number: UInt64(bitPattern: group.state.entriesRead))
+        append(length: pending)
+    }
+
+    private mutating func append(_ id: StreamID, _ entry: PendingEntry) {
+        append(raw: id)
+        append(littleEndian: UInt64(bitPattern: entry.time))
+        append(number: UInt64(bitPattern: entry.deliveries))
+    }
+
+    private mutating func append(
+        headOf consumer: StreamConsumer, pending: Int, _ hasActiveTimes: Bool
+    ) {
+        append(string: consumer.name)
+        append(littleEndian: UInt64(bitPattern: consumer.state.seenTime))
+        if hasActiveTimes {
+            append(littleEndian: UInt64(bitPattern: consumer.state.activeTime))
+        }
+        append(length: pending)
     }
 }

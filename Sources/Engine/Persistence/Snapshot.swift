@@ -131,12 +131,14 @@ final class Snapshot {
     }
 
     /// Writes a key of the database with the number `database`, if it is from before.
-    func write(_ record: Record, in database: Int, _ epoch: Epoch) {
+    func write(
+        _ record: Record, in database: Int, _ epoch: Epoch, _ heap: inout SlabAllocator
+    ) {
         guard record.isBefore(epoch) else { return }
         record.enter(epoch)
         keysDone += 1
-        if record.isObject, record.objectElementCount > Self.elementsAtOnce {
-            open.append(OpenCollection(record, database: database, epoch, self))
+        if record.isObject, Self.isLarge(record) {
+            open.append(OpenCollection(record, database: database, epoch, self, &heap))
             return
         }
         if firstOpen < open.count {
@@ -146,6 +148,11 @@ final class Snapshot {
             handOver(atLeast: Self.draftBytes)
         }
         if record.isObject { Self.enterElements(of: record, epoch) }
+    }
+
+    private static func isLarge(_ record: Record) -> Bool {
+        record.objectElementCount > elementsAtOnce
+            || record.kind == .stream && record.stream.pendingCount > elementsAtOnce
     }
 
     private static func append(
@@ -259,7 +266,8 @@ final class Snapshot {
         repeat {
             next = database.scan(next) { found.add($0) }
         } while next != 0 && found.count < Self.recordsAtOnce
-        found.forEach { write($0, in: database.snapshotIndex, epoch) }
+        let number = database.snapshotIndex
+        found.forEach { write($0, in: number, epoch, &database.heap) }
         return next
     }
 

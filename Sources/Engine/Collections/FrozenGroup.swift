@@ -1,0 +1,140 @@
+//  FrozenGroup.swift — a consumer group as it was when a snapshot came to it.
+//
+//  The group goes on changing; freezing gives it a shadow, which is a group too: the same name,
+//  position and consumers, and nothing pending. When something pending changes for the first time, it
+//  is filed with the shadow as it was (`StreamGroup.preserve`), and with nobody there if it was not
+//  pending at all. So what the shadow has filed tells how that was; whatever else the group has
+//  pending, up to the highest ID at the time, was so then.
+//
+//  Freezing costs O(consumers), a change O(log n) more than before.
+
+struct FrozenGroup {
+    private let group: StreamGroup
+    /// The group's name, position and consumers as they were.
+    let shadow: StreamGroup
+    /// Entries that were pending with the group, and with each consumer.
+    private let counts: [Int]
+    /// Whose pending entries are next: 0 for the group's, 1 for those of the first consumer, ….
+    private var list = 0
+    /// Where that goes on; nil when there are no more.
+    private var cursor: StreamID?
+    /// Whether nothing was read yet.
+    private(set) var isAtStart = true
+
+    /// Freezes `group`.
+    init(_ group: StreamGroup, _ heap: inout SlabAllocator) {
+        self.group = group
+        shadow = group.copiedWithoutPending(&heap)
+        shadow.state.border = group.state.pending.last?.id ?? .zero
+        group.state.shadow = shadow.address
+        var counts = [group.state.pending.count]
+        counts.reserveCapacity(group.consumerCount + 1)
+        for i in 0..<group.consumerCount {
+            counts.append(group.consumer(at: i).state.pending.count)
+        }
+        self.counts = counts
+        cursor = counts[0] > 0 ? .zero : nil
+    }
+
+    /// The group goes its own way; returns it if nobody else has it any more.
+    func end() -> StreamGroup? {
+        group.state.shadow = 0
+        return group.state.isOrphan ? group : nil
+    }
+
+    // MARK: - Reading
+
+    /// The consumer whose pending entries are next; nil while those of the whole group are.
+    var consumer: StreamConsumer? { list > 0 ? shadow.consumer(at: list - 1) : nil }
+
+    /// How many entries were pending with it.
+    var count: Int { counts[list] }
+
+    /// Whether all of them were read.
+    var isOver: Bool { cursor == nil }
+
+    /// Goes on to the next consumer; false when there is none.
+    mutating func nextConsumer() -> Bool {
+        guard list + 1 < counts.count else { return false }
+        list += 1
+        cursor = count > 0 ? .zero : nil
+        return true
+    }
+
+    /// Calls `body` with some of the entries, in order.
+    mutating func readSome(_ body: (StreamID, PendingEntry) -> Void) {
+        let group = group, shadow = shadow
+        isAtStart = false
+        guard let consumer else {
+            return read(group.state.pending, shadow.state.pending, body)
+        }
+        if let present = group.consumer(consumer.name) {
+            read(present.state.pending, consumer.state.pending, body)
+        } else {
+            read(IDTree(), consumer.state.pending, body)
+        }
+    }
+
+    /// Reads what is in either tree: in `present` what has not changed, in `past` what has.
+    private mutating func read(
+        _ present: borrowing IDTree, _ past: borrowing IDTree,
+        _ body: (StreamID, PendingEntry) -> Void
+    ) {
+        guard let start = cursor else { return }
+        let border = shadow.state.border
+        let end = min(border, Self.end(of: present, from: start), Self.end(of: past, from: start))
+        var old = past.ceiling(start)
+        func readPast(before id: StreamID?) {
+            while let (oldID, value) = old, id.map({ oldID < $0 }) ?? (oldID <= end) {
+                let entry = PendingEntry(value)
+                if !entry.isNobodys { body(oldID, entry) }
+                old = past.next(behind: oldID)
+            }
+        }
+        present.forEach(from: start) { id, value in
+            if id > end { return false }
+            readPast(before: id)
+            if shadow.pending(id) == nil { body(id, PendingEntry(value)) }
+            return true
+        }
+        readPast(before: nil)
+        cursor = end < border ? end.next : nil
+    }
+
+    private static var entriesAtOnce: Int { 64 }
+
+    /// The last of some IDs of `tree` from `start` on; the highest of all if there are few.
+    private static func end(of tree: borrowing IDTree, from start: StreamID) -> StreamID {
+        var n = 0, last = StreamID.max
+        tree.forEach(from: start) { id, _ in
+            n += 1
+            last = id
+            return n < entriesAtOnce
+        }
+        return n < entriesAtOnce ? .max : last
+    }
+}
+
+extension StreamGroup {
+    /// Whether a snapshot has yet to write it.
+    var isFrozen: Bool { state.shadow != 0 }
+
+    /// *The* statement that what is pending under `id` changes: a snapshot that has yet to write the
+    /// group keeps how it was; `entry` is nil if nothing was.
+    @inline(__always) func preserve(
+        _ id: StreamID, _ entry: PendingEntry?, _ heap: inout SlabAllocator
+    ) {
+        if isFrozen { keep(id, entry, &heap) }
+    }
+
+    @inline(never) private func keep(
+        _ id: StreamID, _ entry: PendingEntry?, _ heap: inout SlabAllocator
+    ) {
+        let shadow = StreamGroup(state.shadow)  // S3
+        guard id <= shadow.state.border, shadow.pending(id) == nil else { return }
+        // What has not changed belongs to one of those who were there.
+        let owner = entry.flatMap { shadow.consumer($0.consumer.name) }
+        _ = shadow.deliver(
+            id, to: owner, at: entry?.time ?? 0, deliveries: entry?.deliveries ?? 0, &heap)
+    }
+}
