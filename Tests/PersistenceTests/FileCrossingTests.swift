@@ -110,5 +110,15 @@ struct FileCrossingTests {
                 other = try theirs.client.send(words).value
             #expect(mine == other, "\(head) \(tail)")
         }
+        for (word, answer) in [
+            ("1", "OK"), ("0", "ERR DUMP payload version or checksum are wrong"),
+        ] {
+            for server in [ours, theirs] {
+                let switched = try server.client("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", word)
+                #expect(switched.text == "OK")
+                let words = ["RESTORE", "skipped\(word)", "0"].map { Array($0.utf8) } + [wrong]
+                #expect(try server.client.send(words).value.text == answer)
+            }
+        }
     }
 }

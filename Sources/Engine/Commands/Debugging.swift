@@ -81,6 +81,10 @@ enum Debugging {
                 "bits:\(Int.bitWidth) bucket:64 record-header:8 client:"
                     + "\(MemoryLayout<Client>.stride) connection:"
                     + "\(MemoryLayout<Connection>.stride) entry:\(MemoryLayout<Entry>.stride)")
+        // Its name is too long for a `Word`.
+        case (_, 3) where args[1].text.uppercased() == "SET-SKIP-CHECKSUM-VALIDATION":
+            call.skipsChecksums = (Numbers.integer(args[2]) ?? 0) != 0
+            reply.ok()
         default: return false
         }
         return true
@@ -317,8 +321,9 @@ enum Debugging {
                 "HTSTATS <dbid>", "    Show the size of the table of a database.",
                 "HTSTATS-KEY <key>", "    Show the size of the table of a value.",
                 "JMAP", "    Show how memory is laid out: slabs, tables, buffers.",
-                "LISTPACK <key>", "    Log the size of a small collection.", "LOG <message>",
-                "    Write a line to the log.",
+                "LISTPACK <key>", "    Log the size of a small collection.",
+                "LOADAOF", "    Write out the append-only file, delete everything and read it.",
+                "LOG <message>", "    Write a line to the log.",
                 "OBJECT <key>", "    Show how a key and its value are kept.",
                 "PAUSE-CRON <0|1>", "    Stop, or continue, the housekeeping.",
                 "POPULATE <count> [<prefix>] [<size>]",
@@ -331,6 +336,8 @@ enum Debugging {
                 "REPLYBUFFER (RESIZING <0|1>|PEAK-RESET-TIME <time>)",
                 "    Do nothing: no buffer of replies outlives its turn.",
                 "SET-ACTIVE-EXPIRE <0|1>", "    Turn off, or on, the deletion of expired keys.",
+                "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+                "    Take, or refuse, RDB files and payloads of RESTORE with a wrong checksum.",
                 "SLEEP <seconds>", "    Hold the server; decimals are allowed.",
                 "STRUCTSIZE", "    Show the sizes of some structures.",
                 "STRINGMATCH-LEN <length> <pattern>",

@@ -75,7 +75,7 @@ enum Dumps {
         }
         var deadline = try args.integer(2)
         guard deadline >= 0 else { throw call.failed("ERR Invalid TTL value, must be >= 0") }
-        guard isIntact(args[3]) else {
+        guard isIntact(args[3], skipsChecksum: call.skipsChecksums) else {
             throw call.failed("ERR DUMP payload version or checksum are wrong")
         }
         if deadline > 0, !request.isAbsolute {
@@ -141,11 +141,12 @@ enum Dumps {
         return request
     }
 
-    private static func isIntact(_ payload: Bytes) -> Bool {
+    private static func isIntact(_ payload: Bytes, skipsChecksum: Bool) -> Bool {
         let n = payload.count
         guard n >= footerCount else { return false }
         let version = OldRuns.number(payload, n - footerCount, 2)
         guard version <= UInt64(RDB.versionMax) else { return false }
+        if skipsChecksum { return true }
         let checksum = OldRuns.number(payload, n - 8, 8)
         return CRC64.update(0, payload.extracting(..<(n - 8))) == checksum
     }

@@ -149,6 +149,8 @@ struct Call: ~Copyable {
     var isActiveExpiryOn = true
     /// Whether housekeeping runs; DEBUG can stop it.
     var isCronOn = true
+    /// Whether payloads and files may have wrong checksums; DEBUG can say so.
+    var skipsChecksums = false
     /// What replicas know the history of the data by.
     var replicationID = ""
     /// Position in the table of the command that runs.

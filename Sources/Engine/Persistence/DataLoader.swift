@@ -163,7 +163,7 @@ struct DataLoader: ~Copyable {
         if !isRDB { isRDB = try RDBFile.isOne(file.path) }
         if isRDB {
             var options = RDBLoader.Options()
-            options.hasChecksum = call.configuration.rdbChecksum
+            options.hasChecksum = call.checksChecksums
             // What follows in the other files was done while such keys were there.
             options.skipsExpired = file.isRDB
             rdb = try RDBFile(file.path, options, call)
@@ -364,10 +364,13 @@ package struct LoadError: Error, CustomStringConvertible {
 }
 
 extension Call {
+    /// Whether an RDB file has to have the right checksum.
+    fileprivate var checksChecksums: Bool { configuration.rdbChecksum && !skipsChecksums }
+
     /// Reads the RDB file at once, in place of all data or beside them.
     mutating func reload(flushes: Bool, replaces: Bool) throws(LoadError) {
         var options = RDBLoader.Options()
-        options.hasChecksum = configuration.rdbChecksum
+        options.hasChecksum = checksChecksums
         options.replaces = replaces
         var file = try RDBFile(path(configuration.databaseFilename), options, self)
         if flushes { for i in 0..<keyspace.count { flush(i, isLazy: false) } }
