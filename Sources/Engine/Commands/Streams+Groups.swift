@@ -130,7 +130,7 @@ extension Streams {
 
     static let XGROUP_DESTROY = Command(
         "XGROUP DESTROY key group", [.write], keys: .deletesFrom, since: "5.0.0",
-        complexity: "O(1); what was pending is freed in slices.",
+        complexity: "O(N) for N pending entries, which are freed in slices.",
         summary: "Removes a consumer group.", run: xgroupDestroy)
 
     @Sendable static func xgroupDestroy(
