@@ -291,12 +291,19 @@ import CPlatform
     ) -> (consumer: StreamConsumer, isNew: Bool) {
         let (i, isThere) = state.consumers.find(name, StreamConsumer.nameOffset)
         if isThere { return (consumer(at: i), false) }
+        return (addConsumer(name, at: i, seen: seen, active: active, &heap), true)
+    }
+
+    /// Adds a consumer at position `i`, where its name belongs.
+    private func addConsumer(
+        _ name: Bytes, at i: Int, seen: Int64, active: Int64, _ heap: inout SlabAllocator
+    ) -> StreamConsumer {
         let fresh = StreamConsumer.State(
             nameCount: name.count, seenTime: seen, activeTime: active)
         let consumer = StreamConsumer(NameTable.make(fresh, name, &heap))
         state.consumers.insert(consumer.address, at: i, &heap)
         if consumer.isUneven { state.unevenCount += 1 }
-        return (consumer, true)
+        return consumer
     }
 
     /// A consumer has asked for something, and perhaps got it.
@@ -430,8 +437,8 @@ import CPlatform
             name, last: state.last, entriesRead: state.entriesRead, &heap)
         for i in 0..<consumerCount {
             let consumer = consumer(at: i)
-            _ = copy.makeConsumer(
-                consumer.name, seen: consumer.state.seenTime,
+            _ = copy.addConsumer(
+                consumer.name, at: i, seen: consumer.state.seenTime,
                 active: consumer.state.activeTime, &heap)
         }
         return copy
