@@ -380,8 +380,8 @@ import CPlatform
         _ id: StreamID, _ entry: PendingEntry, to consumer: StreamConsumer,
         _ heap: inout SlabAllocator
     ) {
-        preserve(id, entry, &heap)
         if entry.consumer.address == consumer.address { return }
+        preserve(id, entry, &heap)
         entry.consumer.state.pending.remove(id, &heap)
         _ = consumer.state.pending.insert(id, entry.address, &heap)
         entry.consumer = consumer
