@@ -43,46 +43,49 @@ struct JobQueueTests {
         #expect(text.hasSuffix("fine\n"), "\(text)")
     }
 
+    /// A worker that loses the server ends.
+    ///
     /// Without scripts on the server two things of Celery's are switched off: the control of workers
     /// from afar, and the redelivery of jobs whose workers are lost.
     @Test func `a Celery worker runs all tasks, and the results are there`() throws {
         let server = try EmbeddedServer()
         let program = """
-            import os, sys, threading
-            from celery import Celery, chain, group
-            url = 'redis://127.0.0.1:%s/0' % sys.argv[1]
-            app = Celery('program', broker=url, backend=url)
-            app.conf.update(worker_redirect_stdouts=False,
-                            worker_enable_remote_control=False,
+            import os, subprocess, sys
+            os.environ['PORT'] = sys.argv[1]
+            from celery import chain, group
+            from tasks import add, fail
+            worker = subprocess.Popen(
+                [sys.executable, '-m', 'celery', '-A', 'tasks', 'worker', '--pool', 'solo',
+                 '--loglevel', 'CRITICAL', '--without-gossip', '--without-mingle', '--without-heartbeat'],
+                cwd=os.path.dirname(os.path.abspath(__file__)))
+            try:
+                added = [add.delay(i, 1) for i in range(20)]
+                failing = fail.delay()
+                chained = chain(add.s(1, 2), add.s(3), add.s(4)).delay()
+                many = group(add.s(i, i) for i in range(5)).delay()
+                assert [result.get(timeout=60) for result in added] == list(range(1, 21))
+                assert chained.get(timeout=60) == 10 and many.get(timeout=60) == [0, 2, 4, 6, 8]
+                assert isinstance(failing.get(timeout=60, propagate=False), ZeroDivisionError)
+            finally:
+                worker.terminate()
+                worker.wait()
+            print('fine')
+            """
+        let tasks = """
+            import os
+            from celery import Celery
+            url = 'redis://127.0.0.1:%s/0' % os.environ['PORT']
+            app = Celery('tasks', broker=url, backend=url)
+            app.conf.update(worker_enable_remote_control=False,
                             broker_transport_options={'ack_emulation': False},
                             broker_connection_retry=False,
                             broker_connection_retry_on_startup=False)
-            @app.task(name='add')
+            @app.task
             def add(a, b): return a + b
-            @app.task(name='fail')
+            @app.task
             def fail(): return 1 / 0
-            added = [add.delay(i, 1) for i in range(20)]
-            failing = fail.delay()
-            chained = chain(add.s(1, 2), add.s(3), add.s(4)).delay()
-            many = group(add.s(i, i) for i in range(5)).delay()
-            def wait():
-                code = 1
-                try:
-                    def get(result, **options):
-                        return result.get(timeout=60, disable_sync_subtasks=False, **options)
-                    assert [get(result) for result in added] == list(range(1, 21))
-                    assert get(chained) == 10 and get(many) == [0, 2, 4, 6, 8]
-                    assert isinstance(get(failing, propagate=False), ZeroDivisionError)
-                    print('fine', flush=True)
-                    code = 0
-                finally:
-                    os._exit(code)
-            threading.Thread(target=wait, daemon=True).start()
-            app.Worker(pool='solo', loglevel='CRITICAL', without_gossip=True, without_mingle=True,
-                       without_heartbeat=True, quiet=True).start()
-            os._exit(2)
             """
-        let text = try output(server, [("program.py", program)])
+        let text = try output(server, [("program.py", program), ("tasks.py", tasks)])
         #expect(text.hasSuffix("fine\n"), "\(text)")
     }
 }

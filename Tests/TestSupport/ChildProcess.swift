@@ -30,8 +30,16 @@ package final class ChildProcess {
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_addopen(&actions, 1, outputPath, flags, 0o600)
         unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Threads that run tests may have signals blocked; a program expects none to be.
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var id: pid_t = 0
-        let result = unsafe posix_spawn(&id, path, &actions, nil, &words, environ)  // S1
+        let result = unsafe posix_spawn(&id, path, &actions, &attributes, &words, environ)  // S1
         guard result == 0 else { throw TestFailure("\(path) does not start: error \(result)") }
         self.id = id
     }
