@@ -1,19 +1,20 @@
 //  FrozenGroup.swift — a consumer group as it was when a snapshot came to it.
 //
-//  The group goes on changing; freezing gives it a shadow, which is a group too: the same name,
-//  position and consumers, and nothing pending. When something pending changes for the first time, it
-//  is filed with the shadow as it was (`StreamGroup.preserve`), and with nobody there if it was not
-//  pending at all. So what the shadow has filed tells how that was; whatever else the group has
-//  pending, up to the highest ID at the time, was so then.
+//  The group goes on changing; freezing gives it a shadow, which is a group too: the same name and
+//  position, a roster of its consumers, and nothing pending. When a consumer changes for the first
+//  time, a copy of it takes its place in the roster. When something pending changes for the first
+//  time, it is filed with the shadow as it was, and with nobody there if it was not pending at all.
+//  (`StreamGroup.preserve` does both.) So what the shadow has filed tells how that was; whatever else
+//  the group has pending, up to the highest ID at the time, was so then.
 //
-//  Freezing costs O(consumers), a change O(log n) more than before.
+//  Freezing copies the addresses of consumers, a change costs O(log n) more than before.
 
 struct FrozenGroup {
     private let group: StreamGroup
     /// The group's name, position and consumers as they were.
     let shadow: StreamGroup
-    /// Entries that were pending with the group, and with each consumer.
-    private let counts: [Int]
+    /// Entries that were pending with the group.
+    private let pendingCount: Int
     /// Whose pending entries are next: 0 for the group's, 1 for those of the first consumer, ….
     private var list = 0
     /// Where that goes on; nil when there are no more.
@@ -24,16 +25,13 @@ struct FrozenGroup {
     /// Freezes `group`.
     init(_ group: StreamGroup, _ heap: inout SlabAllocator) {
         self.group = group
-        shadow = group.copiedWithoutPending(&heap)
+        shadow = StreamGroup.make(
+            group.name, last: group.state.last, entriesRead: group.state.entriesRead, &heap)
+        shadow.state.roster = group.state.consumers.copied(&heap)
         shadow.state.border = group.state.pending.last?.id ?? .zero
         group.state.shadow = shadow.address
-        var counts = [group.state.pending.count]
-        counts.reserveCapacity(group.consumerCount + 1)
-        for i in 0..<group.consumerCount {
-            counts.append(group.consumer(at: i).state.pending.count)
-        }
-        self.counts = counts
-        cursor = counts[0] > 0 ? .zero : nil
+        pendingCount = group.state.pending.count
+        cursor = pendingCount > 0 ? .zero : nil
     }
 
     /// The group goes its own way; returns it if nobody else has it any more.
@@ -44,18 +42,25 @@ struct FrozenGroup {
 
     // MARK: - Reading
 
+    var consumerCount: Int { shadow.state.roster.count }
+
     /// The consumer whose pending entries are next; nil while those of the whole group are.
-    var consumer: StreamConsumer? { list > 0 ? shadow.consumer(at: list - 1) : nil }
+    var consumer: StreamConsumer? {
+        list > 0 ? StreamConsumer(shadow.state.roster[list - 1]) : nil
+    }
 
     /// How many entries were pending with it.
-    var count: Int { counts[list] }
+    var count: Int {
+        guard let consumer else { return pendingCount }
+        return consumer.isKept ? consumer.state.keptCount : consumer.state.pending.count
+    }
 
     /// Whether all of them were read.
     var isOver: Bool { cursor == nil }
 
     /// Goes on to the next consumer; false when there is none.
     mutating func nextConsumer() -> Bool {
-        guard list + 1 < counts.count else { return false }
+        guard list < consumerCount else { return false }
         list += 1
         cursor = count > 0 ? .zero : nil
         return true
@@ -68,7 +73,9 @@ struct FrozenGroup {
         guard let consumer else {
             return read(group.state.pending, shadow.state.pending, body)
         }
-        if let present = group.consumer(consumer.name) {
+        if !consumer.isKept {
+            read(consumer.state.pending, IDTree(), body)
+        } else if let present = group.consumer(consumer.name) {
             read(present.state.pending, consumer.state.pending, body)
         } else {
             read(IDTree(), consumer.state.pending, body)
@@ -119,6 +126,28 @@ extension StreamGroup {
     /// Whether a snapshot has yet to write it.
     var isFrozen: Bool { state.shadow != 0 }
 
+    /// *The* statement that a consumer, or what it has pending, changes: a snapshot that has yet to
+    /// write the group keeps how it was.
+    @inline(__always) func preserve(_ consumer: StreamConsumer, _ heap: inout SlabAllocator) {
+        if isFrozen { _ = kept(consumer, &heap) }
+    }
+
+    /// What the snapshot keeps of a consumer that has not changed yet; nil if it came later.
+    @inline(never) private func kept(
+        _ consumer: StreamConsumer, _ heap: inout SlabAllocator
+    ) -> StreamConsumer? {
+        let shadow = StreamGroup(state.shadow)  // S3
+        let (i, isThere) = shadow.state.roster.find(consumer.name, StreamConsumer.nameOffset)
+        guard isThere else { return nil }
+        let past = StreamConsumer(shadow.state.roster[i])
+        if past.isKept { return past }
+        let (j, _) = shadow.state.consumers.find(consumer.name, StreamConsumer.nameOffset)
+        let copy = shadow.addConsumer(like: past, at: j, &heap)
+        copy.state.keptCount = past.state.pending.count
+        shadow.state.roster.replace(at: i, with: copy.address)
+        return copy
+    }
+
     /// *The* statement that what is pending under `id` changes: a snapshot that has yet to write the
     /// group keeps how it was; `entry` is nil if nothing was.
     @inline(__always) func preserve(
@@ -133,7 +162,7 @@ extension StreamGroup {
         let shadow = StreamGroup(state.shadow)  // S3
         guard id <= shadow.state.border, shadow.pending(id) == nil else { return }
         // What has not changed belongs to one of those who were there.
-        let owner = entry.flatMap { shadow.consumer($0.consumer.name) }
+        let owner = entry.flatMap { $0.isNobodys ? nil : kept($0.consumer, &heap) }
         _ = shadow.deliver(
             id, to: owner, at: entry?.time ?? 0, deliveries: entry?.deliveries ?? 0, &heap)
     }

@@ -81,11 +81,33 @@ import CPlatform
         let p = unsafe UnsafeMutablePointer<UInt>(bitPattern: base).unsafelyUnwrapped
         unsafe (p + i).update(from: p + i + 1, count: count - i - 1)
         count -= 1
-        if count == 0 {
-            unsafe heap.free(UnsafeMutableRawPointer(p), capacity * 8)
-            base = 0
-            capacity = 0
-        }
+        if count == 0 { free(&heap) }
+    }
+
+    /// Another table that leads to the same things.
+    func copied(_ heap: inout SlabAllocator) -> NameTable {
+        var copy = NameTable()
+        guard let source = unsafe UnsafeRawPointer(bitPattern: base) else { return copy }
+        let fresh = unsafe heap.allocate(count * 8)
+        unsafe copyBlock(from: source, to: fresh, count * 8)
+        copy.base = UInt(bitPattern: fresh)
+        copy.count = count
+        copy.capacity = count
+        return copy
+    }
+
+    /// Puts another thing with the same name at position `i`.
+    mutating func replace(at i: Int, with address: UInt) {
+        precondition(UInt(bitPattern: i) < UInt(bitPattern: count))
+        let p = unsafe UnsafeMutablePointer<UInt>(bitPattern: base).unsafelyUnwrapped
+        unsafe p[i] = address
+    }
+
+    /// Frees its own memory, and nothing that it leads to.
+    mutating func free(_ heap: inout SlabAllocator) {
+        guard let p = unsafe UnsafeMutableRawPointer(bitPattern: base) else { return }
+        unsafe heap.free(p, capacity * 8)
+        self = NameTable()
     }
 
     func freeDetached() {
@@ -187,6 +209,8 @@ import CPlatform
         var activeTime: Int64
         /// What it has yet to acknowledge.
         var pending = IDTree()
+        /// Of what a snapshot keeps of a consumer: how many entries it had pending; -1 of a live one.
+        var keptCount = -1
     }
 
     static var nameOffset: Int { MemoryLayout<State>.stride }
@@ -206,6 +230,9 @@ import CPlatform
             unsafe UnsafeMutablePointer<State>(bitPattern: address).unsafelyUnwrapped
         }
     }
+
+    /// Whether it is what a snapshot keeps of a consumer.
+    @inline(__always) var isKept: Bool { state.keptCount >= 0 }
 
     /// Whether the times differ, which old dump files cannot say.
     @inline(__always) var isUneven: Bool { state.seenTime != state.activeTime }
@@ -227,8 +254,11 @@ import CPlatform
         var consumers = NameTable()
         /// Consumers whose times differ.
         var unevenCount = 0
-        /// What keeps for a snapshot what was pending when it began; 0 for none.
+        /// What keeps for a snapshot how the group was when it began; 0 for none.
         var shadow: UInt = 0
+        /// Of a shadow: the consumers that there were, be they live ones, which have not changed since,
+        /// or its own, which stand in `consumers` too.
+        var roster = NameTable()
         /// Of a shadow: the highest ID that was pending.
         var border = StreamID.zero
         /// Its stream has no such group any more; it goes when the snapshot has it.
@@ -306,8 +336,19 @@ import CPlatform
         return consumer
     }
 
+    /// Adds a consumer with the name and the times of `other`, and nothing pending.
+    func addConsumer(
+        like other: StreamConsumer, at i: Int, _ heap: inout SlabAllocator
+    ) -> StreamConsumer {
+        addConsumer(
+            other.name, at: i, seen: other.state.seenTime, active: other.state.activeTime, &heap)
+    }
+
     /// A consumer has asked for something, and perhaps got it.
-    @inline(__always) func note(_ consumer: StreamConsumer, seen: Int64, active: Int64? = nil) {
+    @inline(__always) func note(
+        _ consumer: StreamConsumer, seen: Int64, active: Int64? = nil, _ heap: inout SlabAllocator
+    ) {
+        preserve(consumer, &heap)
         let before = consumer.isUneven
         consumer.state.seenTime = seen
         if let active { consumer.state.activeTime = active }
@@ -319,6 +360,7 @@ import CPlatform
         let (i, isThere) = state.consumers.find(name, StreamConsumer.nameOffset)
         guard isThere else { return nil }
         let consumer = consumer(at: i)
+        preserve(consumer, &heap)
         let count = consumer.state.pending.count
         while let (id, _) = consumer.state.pending.first { _ = acknowledge(id, &heap) }
         if consumer.isUneven { state.unevenCount -= 1 }
@@ -345,7 +387,10 @@ import CPlatform
             return nil
         }
         preserve(id, nil, &heap)
-        if let consumer { _ = consumer.state.pending.insert(id, entry.address, &heap) }
+        if let consumer {
+            preserve(consumer, &heap)
+            _ = consumer.state.pending.insert(id, entry.address, &heap)
+        }
         return entry
     }
 
@@ -382,6 +427,7 @@ import CPlatform
     ) {
         if entry.consumer.address == consumer.address { return }
         preserve(id, entry, &heap)
+        preserve(consumer, &heap)
         entry.consumer.state.pending.remove(id, &heap)
         _ = consumer.state.pending.insert(id, entry.address, &heap)
         entry.consumer = consumer
@@ -418,6 +464,7 @@ import CPlatform
             state.consumers.remove(at: consumerCount - 1, &heap)
             NameTable.free(consumer.address, StreamConsumer.State.self, &heap)
         }
+        state.roster.free(&heap)
         NameTable.free(address, State.self, &heap)
         return true
     }
@@ -427,25 +474,14 @@ import CPlatform
             NameTable.freeDetached(consumer(at: i).address, StreamConsumer.State.self)
         }
         state.consumers.freeDetached()
+        state.roster.freeDetached()
         if state.shadow != 0 { StreamGroup(state.shadow).freeDetached() }
         NameTable.freeDetached(address, State.self)
     }
 
-    /// A copy whose consumers have nothing pending.
-    func copiedWithoutPending(_ heap: inout SlabAllocator) -> StreamGroup {
-        let copy = Self.make(
-            name, last: state.last, entriesRead: state.entriesRead, &heap)
-        for i in 0..<consumerCount {
-            let consumer = consumer(at: i)
-            _ = copy.addConsumer(
-                consumer.name, at: i, seen: consumer.state.seenTime,
-                active: consumer.state.activeTime, &heap)
-        }
-        return copy
-    }
-
     func copied(_ heap: inout SlabAllocator) -> StreamGroup {
-        let copy = copiedWithoutPending(&heap)
+        let copy = Self.make(name, last: state.last, entriesRead: state.entriesRead, &heap)
+        for i in 0..<consumerCount { _ = copy.addConsumer(like: consumer(at: i), at: i, &heap) }
         state.pending.forEach { id, value in
             let entry = PendingEntry(value)
             if let consumer = copy.consumer(entry.consumer.name) {

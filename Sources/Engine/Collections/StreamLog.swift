@@ -314,10 +314,13 @@ struct StreamLog: ~Copyable, CollectionObject {
         return group
     }
 
-    /// Entries that are pending, of all groups.
-    var pendingCount: Int {
-        var n = 0
-        for i in 0..<groupCount { n += group(at: i).state.pending.count }
+    /// Groups, their consumers, and what is pending with them.
+    var groupElementCount: Int {
+        var n = groupCount
+        for i in 0..<groupCount {
+            let group = group(at: i)
+            n += group.consumerCount + group.state.pending.count
+        }
         return n
     }
 

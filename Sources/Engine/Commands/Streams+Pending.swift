@@ -152,7 +152,10 @@ extension Streams {
             call.propagate(claim: id, entry, of: group, args[1])
             movesOn = false
         }
-        if n > 0 { group.note(consumer, seen: call.consumerTime, active: call.consumerTime) }
+        if n > 0 {
+            group.note(
+                consumer, seen: call.consumerTime, active: call.consumerTime, &call.database.heap)
+        }
         call.database.noteTimes(place.record, wereUneven: before)
         if isNew, n == 0 { call.propagate(consumer: consumer.name, of: group, args[1]) }
         if movesOn { call.propagate(positionOf: group, args[1]) }
@@ -318,7 +321,8 @@ extension Streams {
             call.propagate(claim: candidate.id, entry, of: group, args[1])
         }
         if !claimed.isEmpty {
-            group.note(consumer, seen: call.consumerTime, active: call.consumerTime)
+            group.note(
+                consumer, seen: call.consumerTime, active: call.consumerTime, &call.database.heap)
         }
         call.database.noteTimes(place.record, wereUneven: before)
         if isNew, claimed.isEmpty {

@@ -295,7 +295,8 @@ extension Streams {
         }
         // Whoever need not acknowledge is not active, as Redis counts.
         if !request.isAcknowledged {
-            group.note(consumer, seen: call.consumerTime, active: call.consumerTime)
+            group.note(
+                consumer, seen: call.consumerTime, active: call.consumerTime, &call.database.heap)
         }
         call.propagate(positionOf: group, key.bytes)
         call.effects.dirty &+= n

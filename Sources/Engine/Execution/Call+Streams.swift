@@ -53,7 +53,7 @@ extension Call {
             effects.dirty &+= 1
             noted(key, .stream, "xgroup-createconsumer")
         } else {
-            group.note(consumer, seen: time)
+            group.note(consumer, seen: time, &database.heap)
         }
         return (consumer, isNew)
     }

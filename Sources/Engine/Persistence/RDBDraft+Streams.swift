@@ -121,7 +121,7 @@ extension RDBDraft {
             if isInConsumer { append(raw: id) } else { append(id, entry) }
         }
         guard group.isOver else { return false }
-        if !isInConsumer { append(length: group.shadow.consumerCount) }
+        if !isInConsumer { append(length: group.consumerCount) }
         guard group.nextConsumer(), let consumer = group.consumer else { return true }
         append(headOf: consumer, pending: group.count, hasActiveTimes)
         return false

@@ -152,7 +152,7 @@ final class Snapshot {
 
     private static func isLarge(_ record: Record) -> Bool {
         record.objectElementCount > elementsAtOnce
-            || record.kind == .stream && record.stream.pendingCount > elementsAtOnce
+            || record.kind == .stream && record.stream.groupElementCount > elementsAtOnce
     }
 
     private static func append(

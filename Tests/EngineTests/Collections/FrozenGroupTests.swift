@@ -15,9 +15,19 @@ struct FrozenGroupTests {
         static func < (a: Pending, b: Pending) -> Bool { a.id < b.id }
     }
 
+    private struct Consumer: Equatable {
+        let name: [UInt8], seen: Int64, active: Int64
+
+        init(_ consumer: StreamConsumer) {
+            name = consumer.name.array
+            seen = consumer.state.seenTime
+            active = consumer.state.activeTime
+        }
+    }
+
     private struct Image: Equatable {
         var all: [Pending] = []
-        var consumers: [[UInt8]] = []
+        var consumers: [Consumer] = []
         var lists: [[StreamID]] = []
     }
 
@@ -51,7 +61,7 @@ struct FrozenGroupTests {
             case 0:
                 let name = Array("consumer \(Int.random(in: 0..<5, using: &random))".utf8)
                 _ = group.removeConsumer(name.span, &heap)
-            case 1: group.note(consumer(), seen: time, active: time + 1)
+            case 1: group.note(consumer(), seen: time, active: time + 1, &heap)
             case 2..<12: _ = group.acknowledge(id, &heap)
             case 12..<20:
                 if let entry = group.pending(id) { group.move(id, entry, to: consumer(), &heap) }
@@ -77,7 +87,7 @@ struct FrozenGroupTests {
             }
             for i in 0..<group.consumerCount {
                 let consumer = group.consumer(at: i)
-                image.consumers.append(consumer.name.array)
+                image.consumers.append(Consumer(consumer))
                 var list: [StreamID] = []
                 consumer.state.pending.forEach { id, _ in
                     list.append(id)
@@ -97,7 +107,7 @@ struct FrozenGroupTests {
         for _ in 0..<changes { subject.change(ids) }
         repeat {
             if let consumer = frozen.consumer {
-                image.consumers.append(consumer.name.array)
+                image.consumers.append(Consumer(consumer))
                 image.lists.append([])
             }
             let count = frozen.count
@@ -171,6 +181,26 @@ struct FrozenGroupTests {
         #expect(orphan?.address == group.address)
         while !groups[0].shadow.freeSome(.max, &heap) {}
         while !group.freeSome(.max, &heap) {}
+        while !log.freeSome(.max, &heap) {}
+        #expect(heap.usedBytes == 0)
+    }
+    /// Consumers are copied when they change, and only then.
+    @Test func `freezing takes an address for each consumer`() throws {
+        var heap = SlabAllocator()
+        var log = StreamLog()
+        let made = log.makeGroup(Array("group".utf8).span, last: .zero, entriesRead: -1, &heap)
+        let group = try #require(made)
+        let names = (0..<1000).map { Array("consumer \($0)".utf8) }
+        for name in names { _ = group.makeConsumer(name.span, seen: 1, &heap) }
+        #expect(log.groupElementCount == 1001)
+        let before = heap.usedBytes
+        let groups = log.freezeGroups(&heap)
+        #expect(heap.usedBytes - before < 1000 * 8 + 512)
+        for name in names.prefix(10) { _ = group.removeConsumer(name.span, &heap) }
+        #expect(groups[0].consumerCount == 1000)
+        #expect(group.consumerCount == 990)
+        _ = groups[0].end()
+        while !groups[0].shadow.freeSome(.max, &heap) {}
         while !log.freeSome(.max, &heap) {}
         #expect(heap.usedBytes == 0)
     }
