@@ -98,8 +98,7 @@ extension Server {
     }
 
     /// Stops receiving from a client that sends faster than it can be served.
-    private mutating func restIfEnough(_ slot: Int) {
-        checkInput(slot)
+    mutating func restIfEnough(_ slot: Int) {
         guard connections[slot].hasEnough, connections[slot].isReceiving else { return }
         poller.stopReceiving(token: token(slot))
     }

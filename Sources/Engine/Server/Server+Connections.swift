@@ -9,8 +9,8 @@ extension Server {
         // Nothing was asked for then, so the connection is broken.
         if connections[slot].hasEnded { return close(slot) }
         if connections[slot].isClosing { return readToDiscard(slot) }
-        if connections[slot].large != nil, !connections[slot].isBlocked { return readLarge(slot) }
         if connections[slot].hasEnough { return }
+        if connections[slot].large != nil, !connections[slot].isBlocked { return readLarge(slot) }
         connections[slot].sendsLarge = false
         let fd = connections[slot].descriptor
         if connections[slot].input.count > 0 || connections[slot].isBlocked {
@@ -196,7 +196,11 @@ extension Server {
     }
 
     /// A client that sends without end must not hold any amount of memory.
+    ///
+    /// Complete requests that have to wait for a turn are not the client's fault, and no more is read
+    /// while they do, but for what the kernel has received already.
     mutating func checkInput(_ slot: Int) {
+        if connections[slot].hasYielded { return }
         if connections[slot].inputBytes > executor.call.configuration.clientQueryBufferLimit {
             let info = executor.call.clientInfo(slot)
             log.warning("Closing client that reached max query buffer length: \(info)")

@@ -28,7 +28,7 @@ extension Server {
                 unsafe Socket.read(fd, into: $0)
             }
         }
-        if moved(slot, n) { advanceLarge(slot) }
+        if moved(slot, n), !connections[slot].hasYielded { advanceLarge(slot) }
     }
 
     private static func fill(
@@ -43,6 +43,7 @@ extension Server {
     /// Takes bytes that the kernel has received already.
     mutating func takeLarge(_ completion: Completion, _ slot: Int) {
         Self.take(completion, poller, &connections[slot])
+        if connections[slot].hasYielded { return restIfEnough(slot) }
         advanceLarge(slot)
     }
 
