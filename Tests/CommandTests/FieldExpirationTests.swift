@@ -77,12 +77,12 @@ struct FieldExpirationTests {
     @Test func `deadlines of fields go along with their key`() throws {
         let server = try EmbeddedServer()
         let c = try server.connect()
-        _ = try c("HSETEX", "h", "PX", "80", "FIELDS", "2", "a", "1", "b", "2")
+        _ = try c("HSETEX", "h", "PX", "1000", "FIELDS", "2", "a", "1", "b", "2")
         _ = try c("HSET", "h", "stays", "v")
         #expect(try c("COPY", "h", "copy") == .integer(1))
         #expect(try c("COPY", "h", "elsewhere", "DB", "4") == .integer(1))
         #expect(try c("RENAME", "h", "renamed") == .simple("OK"))
-        _ = try c("HSETEX", "moved", "PX", "80", "FIELDS", "1", "a", "1")
+        _ = try c("HSETEX", "moved", "PX", "1000", "FIELDS", "1", "a", "1")
         _ = try c("MOVE", "moved", "4")
         _ = try c("SWAPDB", "4", "5")
         try waitUntil("they are gone") { try c.infoNumber("expired_subkeys") == 7 }
@@ -96,19 +96,21 @@ struct FieldExpirationTests {
         let server = try EmbeddedServer()
         let c = try server.connect()
         let count = 50_000
-        let deadline = "\(Clock.unixMicroseconds() / 1000 + 4000)"
+        let deadline = Clock.unixMicroseconds() / 1000 + 4000
         let requests = (0..<count / 100).flatMap { i in
             RESPClient.request(
-                ["HSETEX", "h", "PXAT", deadline, "FIELDS", "100"]
+                ["HSETEX", "h", "PXAT", "\(deadline)", "FIELDS", "100"]
                     + (0..<100).flatMap { ["field:\(i * 100 + $0)", "v"] })
         }
         try c.write(requests)
         _ = try c.replies(count / 100)
+        // On a slow machine some come too late to be made.
+        let inTime = Clock.unixMicroseconds() / 1000 < deadline
         try waitUntil("they are gone") {
             #expect(try c("PING") == .simple("PONG"))
             return try c("EXISTS", "h") == .integer(0)
         }
-        #expect(try c.infoNumber("expired_subkeys") == count)
+        #expect(try c.infoNumber("expired_subkeys") == count || !inTime)
     }
 
     @Test func `counts without end are refused or cost nothing`() throws {

@@ -115,7 +115,7 @@ struct TransactionTests {
     @Test func `time ends a transaction whose key had a deadline`() throws {
         let server = try EmbeddedServer()
         let a = try server.connect(), b = try server.connect()
-        _ = try a("SET", "k", "1", "PX", "60")
+        _ = try a("SET", "k", "1", "PX", "1000")
         _ = try a("WATCH", "k")
         _ = try a("MULTI")
         _ = try a("PING")
